@@ -1,0 +1,315 @@
+#include "controllers/logic/check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "controllers/logic/compile.h"
+#include "controllers/logic/cron.h"
+#include "controllers/logic/expire.h"
+#include "controllers/logic/names.h"
+#include "controllers/logic/run_status.h"
+#include "kubeclient/base/time_format.h"
+
+namespace millrace::logic {
+namespace {
+
+using codec::FieldError;
+using codec::Value;
+using Errors = std::vector<FieldError>;
+
+constexpr std::size_t kMaxContainerName = 63;
+
+std::string indexed(const std::string& path, std::size_t index) {
+  return path + "[" + std::to_string(index) + "]";
+}
+
+bool is_dns_label(std::string_view name) {
+  if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+const std::string& text_of(const Value& object, std::string_view key) {
+  static const std::string none;
+  const Value* value = object.find(key);
+  return value == nullptr ? none : value->as_string();
+}
+
+/// Collects the complaints about one pipeline.
+struct Checker {
+  const CheckContext& context;
+  Errors errors;
+
+  void complain(std::string path, std::string message) {
+    errors.push_back({std::move(path), std::move(message)});
+  }
+
+  // ---- batch ----
+
+  /// The kinds of an input or output that are given, with their configuration keys.
+  struct Kind {
+    const char* name;
+    const std::optional<crds::AdapterSettings>* settings;
+    const char* key;  ///< null: brings its own image
+    std::string AdapterImages::*image;
+  };
+
+  void check_kinds(const std::string& path, const std::vector<Kind>& kinds) {
+    std::vector<const Kind*> given;
+    std::string names;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      if (kinds[i].settings->has_value()) given.push_back(&kinds[i]);
+      names += (i == 0 ? "" : i + 1 == kinds.size() ? " and " : ", ") + std::string(kinds[i].name);
+    }
+    if (given.size() != 1) {
+      complain(path, "give exactly one of " + names);
+      return;
+    }
+    const Kind& kind = *given.front();
+    const std::string kind_path = path + "." + kind.name;
+    for (const auto& [key, value] : **kind.settings) {
+      if (key.empty() || key.find_first_of("= \t\n") != std::string::npos) {
+        complain(kind_path, "\"" + key + "\" cannot be an argument: keys have no spaces and no =");
+      }
+    }
+    if (kind.key == nullptr) {
+      const auto image = (*kind.settings)->find("image");
+      if (image == (*kind.settings)->end() || image->second.empty()) {
+        complain(kind_path, "needs the key image, the image to run");
+      }
+    } else if (context.config != nullptr && (context.config->adapter_images.*kind.image).empty()) {
+      const std::string text = missing_image(path, kind.name, kind.key);
+      complain(kind_path, text.substr(kind_path.size() + 2));
+    }
+  }
+
+  void check_processor(const std::string& path, const Value& processor,
+                       const std::set<std::string>& volumes) {
+    if (!processor.is_object()) {
+      complain(path, "must be a container (an object)");
+      return;
+    }
+    const std::string& name = text_of(processor, "name");
+    if (!is_dns_label(name)) {
+      complain(path + ".name", name.empty() ? "required"
+                                            : "must be a DNS label: lower-case letters, digits "
+                                              "and '-', at most 63");
+    } else if (container_name(name).size() > kMaxContainerName) {
+      complain(path + ".name", "at most 52 bytes: its container is " + container_name("<name>"));
+    }
+    if (text_of(processor, "image").empty()) complain(path + ".image", "required");
+    for (const char* field : {"livenessProbe", "readinessProbe", "startupProbe", "lifecycle"}) {
+      if (processor.find(field) != nullptr) {
+        complain(path + "." + field, "not possible for a step, which runs to its end");
+      }
+    }
+    if (processor.find("restartPolicy") != nullptr) {
+      complain(path + ".restartPolicy",
+               "not possible for a step; a failed one is tried again by "
+               "maxRetryCount of the run");
+    }
+    const Value* mounts = processor.find("volumeMounts");
+    if (mounts == nullptr) return;
+    for (std::size_t i = 0; i < mounts->items().size(); ++i) {
+      const std::string& volume = text_of(mounts->items()[i], "name");
+      if (volumes.contains(volume)) continue;
+      complain(indexed(path + ".volumeMounts", i) + ".name",
+               "there is no volume " + volume + " in spec.batchJob.volumes");
+    }
+  }
+
+  std::set<std::string> check_volumes(const crds::BatchJob& job) {
+    std::set<std::string> names = {"home", "workspace"};  // given to every step
+    std::set<std::string> own;
+    for (std::size_t i = 0; i < job.volumes.size(); ++i) {
+      const std::string path = indexed("spec.batchJob.volumes", i);
+      const std::string& name = text_of(job.volumes[i], "name");
+      if (!is_dns_label(name)) {
+        complain(path + ".name", name.empty() ? "required" : "must be a DNS label");
+      } else if (!own.insert(name).second) {
+        complain(path + ".name", name + " is there twice");
+      }
+      names.insert(name);
+    }
+    return names;
+  }
+
+  void check_batch(const crds::BatchJob& job) {
+    const std::string base = "spec.batchJob";
+    using Images = AdapterImages;
+    check_kinds(base + ".input", {{"elasticSearch", &job.input.elastic_search, "inputElasticSearch",
+                                   &Images::input_elastic_search},
+                                  {"apiServer", &job.input.api_server, "inputApiServer",
+                                   &Images::input_api_server}});
+    const std::set<std::string> volumes = check_volumes(job);
+    std::set<std::string> names = {"input"};
+    for (std::size_t i = 0; i < job.processors.size(); ++i) {
+      const std::string path = indexed(base + ".processors", i);
+      check_processor(path, job.processors[i], volumes);
+      const std::string& name = text_of(job.processors[i], "name");
+      if (!name.empty() && !names.insert(name).second) {
+        complain(path + ".name", "another step is named " + name + " already");
+      }
+    }
+    if (job.outputs.empty()) complain(base + ".outputs", "give at least one");
+    for (std::size_t i = 0; i < job.outputs.size(); ++i) {
+      const crds::Output& output = job.outputs[i];
+      const std::string path = indexed(base + ".outputs", i);
+      const std::string step = "output--" + output.name;
+      if (!is_dns_label(output.name)) {
+        complain(path + ".name", output.name.empty() ? "required"
+                                                     : "must be a DNS label: lower-case letters, "
+                                                       "digits and '-'");
+      } else if (container_name(step).size() > kMaxContainerName) {
+        complain(path + ".name",
+                 "at most 44 bytes: its container is " + container_name("output--<name>"));
+      } else if (!names.insert(step).second) {
+        complain(path + ".name", "another step is named " + step + " already");
+      }
+      check_kinds(path, {{"api", &output.api, "outputApi", &Images::output_api},
+                         {"as2", &output.as2, "outputAs2", &Images::output_as2},
+                         {"ftp", &output.ftp, "outputFtp", &Images::output_ftp},
+                         {"kafka", &output.kafka, "outputKafka", &Images::output_kafka},
+                         {"email", &output.email, "outputEmail", &Images::output_email},
+                         {"custom", &output.custom, nullptr, nullptr}});
+    }
+  }
+
+  // ---- stream ----
+
+  void check_stream(const crds::StreamJob& job) {
+    const std::string base = "spec.streamJob.microServices";
+    if (job.micro_services.empty()) complain(base, "give at least one");
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < job.micro_services.size(); ++i) {
+      const crds::MicroService& service = job.micro_services[i];
+      const std::string path = indexed(base, i);
+      if (!is_dns_label(service.name) || (service.name[0] >= '0' && service.name[0] <= '9')) {
+        complain(path + ".name",
+                 service.name.empty()
+                     ? "required"
+                     : "must be the name of a Service: lower-case letters, digits and '-', "
+                       "beginning with a letter");
+      } else if (!names.insert(service.name).second) {
+        complain(path + ".name", "another service is named " + service.name + " already");
+      }
+      if (service.replicas.value_or(1) < 0) complain(path + ".replicas", "must not be negative");
+      check_pod_spec(path + ".spec", service.spec);
+    }
+  }
+
+  void check_pod_spec(const std::string& path, const Value& spec) {
+    const Value* containers = spec.find("containers");
+    if (containers == nullptr || containers->items().empty()) {
+      complain(path + ".containers", "give at least one");
+      return;
+    }
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < containers->items().size(); ++i) {
+      const Value& container = containers->items()[i];
+      const std::string at = indexed(path + ".containers", i);
+      const std::string& name = text_of(container, "name");
+      if (!is_dns_label(name)) {
+        complain(at + ".name", name.empty() ? "required" : "must be a DNS label");
+      } else if (!names.insert(name).second) {
+        complain(at + ".name", name + " is there twice");
+      }
+      if (text_of(container, "image").empty()) complain(at + ".image", "required");
+    }
+    const std::string& restart = text_of(spec, "restartPolicy");
+    if (!restart.empty() && restart != "Always") {
+      complain(path + ".restartPolicy", "must be Always (or absent) for a service");
+    }
+  }
+
+  // ---- schedule ----
+
+  void check_strategy(const crds::Strategy& strategy) {
+    const std::string base = "spec.strategy";
+    if (!strategy.cron_expression.empty()) {
+      const auto cron = CronSchedule::parse(strategy.cron_expression);
+      if (!cron.ok()) complain(base + ".cronExpression", cron.error().message);
+    }
+    const auto expire = parse_expire(strategy.expire);
+    if (!expire.ok()) complain(base + ".expire", expire.error().message);
+    if (!strategy.time_zone.empty() && context.zone_problem) {
+      std::string problem = context.zone_problem(strategy.time_zone);
+      if (!problem.empty()) complain(base + ".timeZone", std::move(problem));
+    }
+    if (strategy.starting_deadline && *strategy.starting_deadline < Duration::zero()) {
+      complain(base + ".startingDeadline", "must not be negative");
+    }
+    check_range(base + ".catchUpLimit", strategy.catch_up_limit, 1, 100);
+    check_range(base + ".successfulRunsHistoryLimit", strategy.successful_runs_history_limit, 0,
+                10000);
+    check_range(base + ".failedRunsHistoryLimit", strategy.failed_runs_history_limit, 0, 10000);
+  }
+
+  void check_range(const std::string& path, std::optional<int> value, int low, int high) {
+    if (!value || (*value >= low && *value <= high)) return;
+    complain(path, "must be between " + std::to_string(low) + " and " + std::to_string(high));
+  }
+};
+
+}  // namespace
+
+std::vector<FieldError> check_pipeline(const crds::Pipeline& pipeline,
+                                       const CheckContext& context) {
+  Checker checker{context, {}};
+  const crds::PipelineSpec& spec = pipeline.spec;
+  if (spec.batch_job.has_value() == spec.stream_job.has_value()) {
+    checker.complain("spec", "give exactly one body: batchJob or streamJob");
+  }
+  if (spec.batch_job) checker.check_batch(*spec.batch_job);
+  if (spec.stream_job) checker.check_stream(*spec.stream_job);
+  if (spec.strategy) checker.check_strategy(*spec.strategy);
+  return std::move(checker.errors);
+}
+
+std::vector<FieldError> check_run(const crds::PipelineRun& run) {
+  std::vector<FieldError> errors;
+  if (run.spec.ref_pipeline.empty()) errors.push_back({"spec.refPipeline", "required"});
+  if (run.spec.max_retry_count < 0 || run.spec.max_retry_count > 1000) {
+    errors.push_back({"spec.maxRetryCount", "must be between 0 and 1000"});
+  }
+  const Duration timeout = run.spec.timeout.value_or(Duration::zero());
+  if (timeout < Duration::zero() || timeout > std::chrono::hours(24)) {
+    errors.push_back({"spec.timeout", "must be between 0s (no limit) and 24h"});
+  }
+  return errors;
+}
+
+api::Condition ready_condition(const std::vector<FieldError>& errors, std::int64_t generation,
+                               const api::Condition* before, Time now) {
+  constexpr std::size_t kShown = 5;
+  api::Condition condition;
+  condition.type = "Ready";
+  condition.status = errors.empty() ? "True" : "False";
+  condition.reason = "Valid";
+  condition.message = "runs can start";
+  condition.observed_generation = generation;
+  if (!errors.empty()) {
+    condition.reason = "Invalid";
+    condition.message.clear();
+    for (std::size_t i = 0; i < std::min(errors.size(), kShown); ++i) {
+      condition.message += (i == 0 ? "" : "; ") + codec::to_string(errors[i]);
+    }
+    if (errors.size() > kShown) {
+      condition.message += "; and " + std::to_string(errors.size() - kShown) + " more";
+    }
+    const bool only_images = std::all_of(errors.begin(), errors.end(), [](const FieldError& e) {
+      return e.message.find("adapterImages.") != std::string::npos;
+    });
+    if (only_images) condition.reason = kAdapterImageMissing;
+    condition.message = cut(condition.message, kMessageLimit);
+  }
+  const bool same = before != nullptr && before->status == condition.status;
+  condition.last_transition_time =
+      same ? before->last_transition_time : std::optional<Time>(truncate_to_second(now));
+  return condition;
+}
+
+}  // namespace millrace::logic

@@ -1,0 +1,33 @@
+/// Names of children, derived from their owner: the same on every try, never two alike.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace millrace::logic {
+
+/// `name` if it has at most `limit` (>= 12) bytes, else its beginning, '-' and 8 hex digits of the
+/// whole; ends with a letter or digit either way.
+std::string shorten(std::string_view name, std::size_t limit);
+
+/// `name` as a label value: at most 63 bytes.
+std::string label_value(std::string_view name);
+
+/// `<run>-build-<6 hex>`, at most 57 bytes: the Job of one attempt (from 1) of one plan node.
+std::string job_name(std::string_view run, std::string_view run_uid, std::string_view node,
+                     int attempt);
+
+/// `<job>-<5 hex>`, at most 63 bytes for our Jobs: the pod of a Job.
+std::string pod_name(std::string_view job, std::string_view job_uid);
+
+/// `build-step-<step>`: the container of a step.
+std::string container_name(std::string_view step);
+
+/// `<pipeline>-deploy-<service>`, at most 63 bytes.
+std::string deployment_name(std::string_view pipeline, std::string_view service);
+
+/// `<pipeline>-<10 hex>`: the ControllerRevision that holds `content` of the pipeline with `uid`.
+std::string revision_name(std::string_view pipeline, std::string_view uid,
+                          std::string_view content);
+
+}  // namespace millrace::logic

@@ -1,0 +1,60 @@
+#include "controllers/logic/revision.h"
+
+#include "controllers/logic/labels.h"
+#include "controllers/logic/names.h"
+#include "controllers/logic/objects.h"
+#include "kubeclient/codec/json_reader.h"
+#include "kubeclient/codec/json_writer.h"
+
+namespace millrace::logic {
+
+using codec::Value;
+
+Revision freeze(const crds::Pipeline& pipeline) {
+  Revision revision;
+  revision.frozen.spec = pipeline.spec;
+  revision.frozen.spec.strategy.reset();
+  revision.frozen.labels = inherited_labels(pipeline.metadata.labels);
+  revision.frozen.annotations = inherited_annotations(pipeline.metadata.annotations);
+  revision.name =
+      revision_name(pipeline.metadata.name, pipeline.metadata.uid, codec::encode(revision.frozen));
+  return revision;
+}
+
+Result<Revision> read_revision(const api::ControllerRevision& object) {
+  Revision revision;
+  revision.name = object.metadata.name;
+  MR_ASSIGN(revision.frozen, codec::decode<FrozenPipeline>(object.data.dump())
+                                 .with("ControllerRevision " + object.metadata.name));
+  return revision;
+}
+
+Action create_revision(const crds::Pipeline& pipeline, const Revision& revision) {
+  const api::ApiResource& kind = api::ControllerRevision::kResource;
+  Action action;
+  action.verb = Action::Verb::Create;
+  action.resource = kind;
+  action.key = {pipeline.metadata.ns, revision.name};
+  action.owner_uid = pipeline.metadata.uid;
+  action.body = object_head(kind, action.key);
+  Value& metadata = action.body["metadata"];
+  metadata["labels"] = to_value({{kPipelineLabel, label_value(pipeline.metadata.name)},
+                                 {"app.kubernetes.io/managed-by", std::string(kFieldManager)}});
+  metadata["ownerReferences"] =
+      Value::array({controller_reference(crds::Pipeline::kResource, pipeline.metadata)});
+  action.body["data"] = codec::to_value(revision.frozen);
+  action.body["revision"] = pipeline.metadata.generation;
+  return action;
+}
+
+std::string chosen_revision(const crds::PipelineRun& run,
+                            const std::vector<const api::Job*>& jobs) {
+  if (!run.status.pipeline_revision.empty()) return run.status.pipeline_revision;
+  for (const api::Job* job : jobs) {
+    const std::string& name = job->metadata.annotation(kRevisionAnnotation);
+    if (!name.empty()) return name;
+  }
+  return {};
+}
+
+}  // namespace millrace::logic

@@ -1,0 +1,173 @@
+#include "controllers/logic/run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "controllers/logic/batch.h"
+#include "controllers/logic/job.h"
+#include "controllers/logic/labels.h"
+#include "controllers/logic/objects.h"
+#include "controllers/logic/outcome.h"
+#include "controllers/logic/stream.h"
+
+namespace millrace::logic {
+namespace {
+
+using codec::Value;
+
+constexpr LiveParts kPipelineOnly{true, false, false};
+constexpr LiveParts kRevisionOnly{false, true, false};
+constexpr LiveParts kWorkloadOnly{false, false, true};
+
+bool has_our_finalizer(const crds::PipelineRun& run) {
+  const auto& finalizers = run.metadata.finalizers;
+  return std::any_of(finalizers.begin(), finalizers.end(), is_our_finalizer);
+}
+
+Action patch_run(const crds::PipelineRun& run, std::string_view field, Value value) {
+  Action action;
+  action.verb = Action::Verb::MergePatch;
+  action.resource = crds::PipelineRun::kResource;
+  action.key = api::key_of(run.metadata);
+  Value metadata = Value::object({{"resourceVersion", run.metadata.resource_version}});
+  metadata[field] = std::move(value);
+  action.body = Value::object({{"metadata", std::move(metadata)}});
+  return action;
+}
+
+Action remove_finalizers(const crds::PipelineRun& run) {
+  Value rest = Value::array();
+  for (const std::string& finalizer : run.metadata.finalizers) {
+    if (!is_our_finalizer(finalizer)) rest.push_back(finalizer);
+  }
+  return patch_run(run, "finalizers", std::move(rest));
+}
+
+/// Make the Pipeline the run's controller, so that deleting the Pipeline deletes its runs.
+Action adopt(const crds::PipelineRun& run, const crds::Pipeline& pipeline) {
+  Value owners = Value::array();
+  for (const api::OwnerReference& owner : run.metadata.owner_references) {
+    owners.push_back(Value::object({{"apiVersion", owner.api_version},
+                                    {"kind", owner.kind},
+                                    {"name", owner.name},
+                                    {"uid", owner.uid},
+                                    {"blockOwnerDeletion", owner.block_owner_deletion}}));
+  }
+  owners.push_back(controller_reference(crds::Pipeline::kResource, pipeline.metadata));
+  return patch_run(run, "ownerReferences", std::move(owners));
+}
+
+/// The pipeline, unless it is on its way out.
+const crds::Pipeline* usable_pipeline(const RunInput& input) {
+  const crds::Pipeline* pipeline = input.pipeline;
+  return pipeline == nullptr || pipeline->metadata.deletion_timestamp ? nullptr : pipeline;
+}
+
+RunPlan plan_without_pipeline(const RunInput& input) {
+  const api::Condition* before = api::find_condition(input.run->status.conditions, "Succeeded");
+  const bool known = before != nullptr && before->reason == "PipelineNotFound";
+  if (input.pipeline == nullptr && !input.live.pipeline && !known) return ask_live(kPipelineOnly);
+  crds::PipelineRunStatus status = carried_status(input, "");
+  RunPlan plan;
+  const std::string& name = input.run->spec.ref_pipeline;
+  set_going(status, input, "PipelineNotFound",
+            input.pipeline != nullptr
+                ? "Pipeline " + name + " is being deleted"
+                : "there is no Pipeline " + name + " in namespace " + input.run->metadata.ns +
+                      "; the run starts when it appears");
+  propose(plan, input, std::move(status));
+  return plan;
+}
+
+/// The run was cancelled before it chose a revision, hence before it made anything.
+RunPlan cancel_unstarted(const RunInput& input) {
+  if (!input.live.workload) return ask_live(kWorkloadOnly);
+  crds::PipelineRunStatus status = carried_status(input, "");
+  set_cancelled(status, input, "Cancelled", "cancelled on request, before it started");
+  set_end(status, input.now);
+  RunPlan plan;
+  propose(plan, input, std::move(status));
+  return plan;
+}
+
+/// The frozen pipeline is gone, so nothing more can be planned from it.
+RunPlan end_without_revision(const RunInput& input, const std::string& name) {
+  if (!input.live.revision) return ask_live(kRevisionOnly);
+  RunPlan plan;
+  for (const api::Job* job : input.jobs) {
+    if (!is_finished(*job) && !job->metadata.deletion_timestamp) {
+      plan.actions.push_back(delete_object(api::Job::kResource, job->metadata));
+    }
+  }
+  crds::PipelineRunStatus status = carried_status(input, name);
+  status.step_states = input.run->status.step_states;
+  status.cluster = input.run->status.cluster;
+  set_failed(status, input, "RevisionLost",
+             "the ControllerRevision " + name +
+                 ", which holds the pipeline as this run started with it, is gone; create a new "
+                 "run");
+  set_end(status, input.now);
+  propose(plan, input, std::move(status));
+  return plan;
+}
+
+/// The pipeline has a body that cannot be run at all.
+RunPlan end_without_body(const RunInput& input, const Revision& revision) {
+  crds::PipelineRunStatus status = carried_status(input, revision.name);
+  set_failed(status, input, "PipelineInvalid",
+             "spec: give exactly one body: batchJob or streamJob; correct the pipeline and create "
+             "a new run");
+  set_end(status, input.now);
+  RunPlan plan;
+  propose(plan, input, std::move(status));
+  return plan;
+}
+
+}  // namespace
+
+bool is_terminal(const crds::PipelineRun& run) {
+  const api::Condition* completed = api::find_condition(run.status.conditions, "Completed");
+  return completed != nullptr && completed->status == "True";
+}
+
+bool is_settled(const crds::PipelineRun& run) {
+  if (run.metadata.deletion_timestamp) return !has_our_finalizer(run);
+  return is_terminal(run);
+}
+
+RunPlan plan_run(const RunInput& input) {
+  const crds::PipelineRun& run = *input.run;
+  if (is_settled(run)) return {};
+  if (run.metadata.deletion_timestamp) {
+    RunPlan plan;
+    plan.actions.push_back(remove_finalizers(run));
+    return plan;
+  }
+  const crds::Pipeline* pipeline = usable_pipeline(input);
+  const std::string chosen = chosen_revision(run, input.jobs);
+  if (chosen.empty() && run.spec.cancel) return cancel_unstarted(input);
+  if (chosen.empty() && pipeline == nullptr) return plan_without_pipeline(input);
+
+  const std::string& name = chosen.empty() ? input.current->name : chosen;
+  const bool cached = input.revision != nullptr && input.revision->name == name;
+  const bool is_current = input.current != nullptr && input.current->name == name;
+  if (!cached && !is_current) return end_without_revision(input, name);
+  const Revision& revision = cached ? *input.revision : *input.current;
+
+  const crds::PipelineSpec& spec = revision.frozen.spec;
+  if (spec.batch_job.has_value() == spec.stream_job.has_value()) {
+    return end_without_body(input, revision);
+  }
+  RunPlan plan = spec.batch_job ? plan_batch(input, revision) : plan_stream(input, revision);
+  if (plan.needs_live.any()) return plan;
+  const bool ends = plan.status && plan.status->completion_time.has_value();
+  if (!cached && pipeline != nullptr && !input.create_failure && !ends) {
+    plan.actions.insert(plan.actions.begin(), create_revision(*pipeline, revision));
+  }
+  if (pipeline != nullptr && run.metadata.controller_ref() == nullptr) {
+    plan.actions.push_back(adopt(run, *pipeline));
+  }
+  return plan;
+}
+
+}  // namespace millrace::logic

@@ -1,0 +1,91 @@
+/// Planning for PipelineRun: from everything observed of a run to the next writes and its status.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controllers/logic/action.h"
+#include "controllers/logic/config.h"
+#include "controllers/logic/revision.h"
+#include "crds/pipeline.h"
+#include "crds/pipeline_run.h"
+#include "kubeclient/api/deployment.h"
+#include "kubeclient/api/job.h"
+#include "kubeclient/api/pod.h"
+
+namespace millrace::logic {
+
+/// Parts of a gather that came, or have to come, from the API server instead of the cache. A
+/// decision that cannot be taken back is never made on absence in a cache, or on time, alone.
+struct LiveParts {
+  bool pipeline = false;  ///< the Pipeline
+  bool revision = false;  ///< the ControllerRevision
+  bool workload = false;  ///< the run itself; Jobs and pods with label millrace.dev/run-uid; for
+                          ///< streams the Deployments and Services by name (stream_children)
+  bool any() const { return pipeline || revision || workload; }
+  bool operator==(const LiveParts&) const = default;
+};
+
+/// All that a plan depends on. Pointers are borrowed for the call.
+struct RunInput {
+  Time now{};
+  LiveParts live;                            ///< which parts below were read live
+  const crds::PipelineRun* run = nullptr;    ///< never null
+  const crds::Pipeline* pipeline = nullptr;  ///< spec.refPipeline; null: not there
+  bool expired = false;                      ///< the pipeline's strategy.expire has passed
+  /// The pipeline as it is now (freeze); null when `pipeline` is null.
+  const Revision* current = nullptr;
+  /// The cached revision named by chosen_revision(run, jobs), or by `current` when nothing is
+  /// chosen yet; null when the cache has none of that name.
+  const Revision* revision = nullptr;
+  Config config;
+
+  // Batch: Jobs and pods with the label millrace.dev/run-uid of this run, in any order.
+  std::vector<const api::Job*> jobs;
+  std::vector<const api::Pod*> pods;
+
+  // Stream: may be left empty for batch pipelines.
+  /// Runs of the same pipeline, this one may be among them.
+  std::vector<const crds::PipelineRun*> siblings;
+  /// Those with the label pipeline=<refPipeline> in the namespace, and those named by
+  /// stream_children, whoever owns them.
+  std::vector<const api::Deployment*> deployments;
+  std::vector<const api::Service*> services;
+  /// Deployment name → metadata.generation that our last Apply answered, from this process's
+  /// memory. A name that is missing is applied again (harmless).
+  std::map<std::string, std::int64_t> applied;
+
+  // Memory of this process; all empty after a restart, which only costs a write or two.
+  std::optional<Time> last_create;              ///< when a Create of this run last succeeded
+  std::optional<Time> last_status_write;        ///< when its status was last written
+  std::optional<CreateFailure> create_failure;  ///< the plan before this one met it
+  std::optional<CreateFailure> pod_failure;  ///< the Job controller's last, for a Job of this run
+};
+
+/// What to do next. When `needs_live` asks for anything all else is empty: gather those parts live
+/// and plan again.
+struct RunPlan {
+  LiveParts needs_live;
+  std::vector<Action> actions;
+  /// The whole status, present only when it is to be written now, after the actions, under the
+  /// run's resourceVersion (after a MergePatch of the run: the one that patch answered).
+  std::optional<crds::PipelineRunStatus> status;
+  /// Plan again after this long even if nothing happens; zero: right after the writes.
+  std::optional<Duration> recheck;
+  std::vector<Note> notes;  ///< events to record once the status is written
+};
+
+/// Plan the next step. Total: every input has a plan. Terminal runs get an empty one.
+/// Deletion: only foreign finalizers are removed.
+RunPlan plan_run(const RunInput& input);
+
+/// True when the run has ended for good (condition Completed is True). Gather nothing for it.
+bool is_terminal(const crds::PipelineRun& run);
+
+/// True when there is nothing to plan, whatever else is observed: terminal or being deleted, and
+/// no finalizer of ours on it. The cheap first look of the shell.
+bool is_settled(const crds::PipelineRun& run);
+
+}  // namespace millrace::logic

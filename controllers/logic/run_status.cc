@@ -1,0 +1,160 @@
+#include "controllers/logic/run_status.h"
+
+#include <algorithm>
+
+#include "kubeclient/base/time_format.h"
+#include "kubeclient/codec/json_writer.h"
+
+namespace millrace::logic {
+namespace {
+
+using crds::AttemptRecord;
+using crds::PipelineRunStatus;
+
+std::string_view value_of(const PipelineRunStatus& status, std::string_view type) {
+  const api::Condition* condition = api::find_condition(status.conditions, type);
+  return condition == nullptr ? std::string_view() : std::string_view(condition->status);
+}
+
+bool is_terminal(const PipelineRunStatus& status) {
+  return value_of(status, "Completed") == "True";
+}
+
+/// True when the conditions say the same but for messages and times.
+bool same_conditions(const PipelineRunStatus& a, const PipelineRunStatus& b) {
+  return std::equal(a.conditions.begin(), a.conditions.end(), b.conditions.begin(),
+                    b.conditions.end(), [](const api::Condition& x, const api::Condition& y) {
+                      return x.type == y.type && x.status == y.status && x.reason == y.reason;
+                    });
+}
+
+/// More than `status` can take encoded, without encoding it.
+std::size_t upper_bound(const PipelineRunStatus& status) {
+  constexpr std::size_t kFixed = 700;  // names, times and keys of one entry
+  std::size_t bytes = 4096;
+  const auto add = [&](std::size_t text) { bytes += kFixed + 6 * text; };  // \u00XX at worst
+  for (const auto& condition : status.conditions) add(condition.message.size());
+  for (const auto& step : status.step_states) {
+    add(step.message.size() + (step.waiting ? step.waiting->message.size() : 0));
+  }
+  if (!status.retry_status) return bytes;
+  for (const auto& record : status.retry_status->history_build) {
+    add(record.message.size());
+    bytes += 70 * record.steps_succeeded.size();
+  }
+  return bytes;
+}
+
+bool fits(const PipelineRunStatus& status) {
+  return upper_bound(status) <= kStatusBudget || codec::encode(status).size() <= kStatusBudget;
+}
+
+std::size_t records(const PipelineRunStatus& status) {
+  return status.retry_status ? status.retry_status->history_build.size() : 0;
+}
+
+/// Apply `trim` to ever more of the oldest records, doubling, until the status fits.
+template <class Trim>
+bool trim_oldest(PipelineRunStatus& status, Trim trim) {
+  const std::size_t count = records(status);
+  for (std::size_t upto = std::min<std::size_t>(16, count);; upto = std::min(upto * 2, count)) {
+    for (std::size_t i = 0; i < upto; ++i) trim(status.retry_status->history_build[i]);
+    if (fits(status)) return true;
+    if (upto == count) return false;
+  }
+}
+
+bool is_quiet_reason(std::string_view reason) {
+  constexpr std::string_view quiet[] = {"Pending",  "Running",     "BuildRetry",
+                                        "Stopping", "Progressing", "PreviousAttempt"};
+  return std::find(std::begin(quiet), std::end(quiet), reason) != std::end(quiet);
+}
+
+}  // namespace
+
+std::string cut(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return std::string(text);
+  std::size_t end = limit - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
+void set_condition(PipelineRunStatus& status, std::string_view type, std::string_view value,
+                   std::string_view reason, std::string_view message, Time now,
+                   std::int64_t generation) {
+  auto at = std::lower_bound(
+      status.conditions.begin(), status.conditions.end(), type,
+      [](const api::Condition& condition, std::string_view name) { return condition.type < name; });
+  if (at == status.conditions.end() || at->type != type) {
+    at = status.conditions.insert(at, api::Condition{});
+    at->type = type;
+  }
+  if (at->status != value) at->last_transition_time = truncate_to_second(now);
+  at->status = value;
+  at->reason = reason;
+  at->message = cut(message, kMessageLimit);
+  at->observed_generation = generation;
+}
+
+void fit_budget(PipelineRunStatus& status) {
+  if (fits(status) || records(status) == 0) return;
+  if (trim_oldest(status, [](AttemptRecord& r) { r.message.clear(); })) return;
+  if (trim_oldest(status, [](AttemptRecord& r) {
+        r.ns.clear();
+        r.start_time.reset();
+      })) {
+    return;
+  }
+  auto& history = status.retry_status->history_build;
+  while (history.size() > 1 && !fits(status)) {
+    // What succeeded must not be forgotten, or it would run again.
+    AttemptRecord& next = history[1];
+    if (history[0].reason != "BuildTimeout" && next.reason != "BuildTimeout") {
+      next.steps_succeeded.insert(next.steps_succeeded.begin(), history[0].steps_succeeded.begin(),
+                                  history[0].steps_succeeded.end());
+    }
+    history.erase(history.begin());
+  }
+}
+
+WriteDecision decide_write(const PipelineRunStatus& before, const PipelineRunStatus& after,
+                           std::optional<Time> last_create, std::optional<Time> last_status_write,
+                           Time now) {
+  if (before == after) return {};
+  if (is_terminal(after) || records(after) > records(before)) return {true, std::nullopt};
+  const auto wait_since = [&](std::optional<Time> start, Duration length) -> WriteDecision {
+    if (!start || now < *start || now >= *start + length) return {true, std::nullopt};
+    return {false, *start + length - now};
+  };
+  const WriteDecision first = wait_since(last_create, kFirstWriteDelay);
+  if (!first.now) return first;
+  if (!same_conditions(before, after)) return {true, std::nullopt};
+  return wait_since(last_status_write, kProgressInterval);
+}
+
+std::vector<Note> transition_notes(const PipelineRunStatus& before,
+                                   const PipelineRunStatus& after) {
+  std::vector<Note> notes;
+  const api::Condition* was = api::find_condition(before.conditions, "Succeeded");
+  const api::Condition* is = api::find_condition(after.conditions, "Succeeded");
+  if (is == nullptr) return notes;
+  const bool status_changed = was == nullptr || was->status != is->status;
+  if (records(after) > records(before) && !is_terminal(after)) {
+    notes.push_back({Note::Type::Warning, "BuildRetry", is->message});
+  }
+  if (is->status == "Unknown") {
+    if (!is_quiet_reason(is->reason) && (was == nullptr || was->reason != is->reason)) {
+      notes.push_back({Note::Type::Warning, is->reason, is->message});
+    }
+    const std::string build = after.cluster ? after.cluster->build_name : std::string();
+    if (!build.empty() && (!before.cluster || before.cluster->build_name != build)) {
+      notes.push_back({Note::Type::Normal, "Started", "started as Job " + build});
+    }
+  } else if (status_changed) {
+    const auto type = is->status == "True" ? Note::Type::Normal : Note::Type::Warning;
+    notes.push_back({type, is->reason, is->message});
+  }
+  return notes;
+}
+
+}  // namespace millrace::logic

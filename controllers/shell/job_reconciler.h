@@ -1,0 +1,50 @@
+/// The Job controller for Jobs that name us in spec.managedBy: gather, plan, act.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "controllers/logic/job.h"
+#include "controllers/shell/act.h"
+#include "controllers/shell/caches.h"
+#include "controllers/shell/memory.h"
+#include "controllers/shell/services.h"
+#include "kubeclient/runtime/controller.h"
+
+namespace millrace::runtime {
+class WorkQueue;
+}
+
+namespace millrace::shell {
+
+/// Makes the pods of our Jobs and writes the Jobs' status. Meaning is in logic::plan_job.
+class JobReconciler final : public runtime::Reconciler {
+ public:
+  /// `runs` is told when a pod was refused, which a run reports in its status.
+  JobReconciler(const Services& services, const Caches& caches, Actor& actor,
+                Memory<JobMemory>& memory, Memory<RunMemory>& run_memory, runtime::WorkQueue& runs);
+
+  Result<runtime::Outcome> reconcile(const ObjectKey& key,
+                                     const runtime::ReconcileContext& context) override;
+
+ private:
+  struct Gathered;
+  logic::JobInput input_of(const Gathered& gathered) const;
+  Result<void> gather_live(Gathered& gathered, const std::stop_token& stop) const;
+  Result<logic::JobPlan> plan(Gathered& gathered, const std::stop_token& stop) const;
+  Result<runtime::Outcome> act(Gathered& gathered, const logic::JobPlan& plan,
+                               const std::stop_token& stop);
+  void tell_run(const api::Job& job, std::optional<logic::CreateFailure> failure) const;
+
+  const Services& services_;
+  const Caches& caches_;
+  Actor& actor_;
+  Memory<JobMemory>& memory_;
+  Memory<RunMemory>& run_memory_;
+  runtime::WorkQueue& runs_;
+};
+
+/// The run that a Job or pod of ours belongs to.
+ObjectKey run_of(const api::ObjectMeta& child);
+
+}  // namespace millrace::shell

@@ -1,0 +1,53 @@
+/// What this process remembers of runs and Jobs between reconciles. Losing it costs a write or two.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "controllers/logic/action.h"
+#include "kubeclient/base/clock.h"
+#include "kubeclient/base/guarded.h"
+
+namespace millrace::shell {
+
+/// Memory of one run.
+struct RunMemory {
+  std::optional<Time> last_create;
+  std::optional<Time> last_status_write;
+  std::map<std::string, std::int64_t> applied;  ///< Deployment name → generation after our Apply
+  std::optional<logic::CreateFailure> pod_failure;
+  int create_failures = 0;  ///< in a row
+};
+
+/// Memory of one Job.
+struct JobMemory {
+  bool pod_seen = false;
+  int create_failures = 0;  ///< in a row
+};
+
+/// Memory by UID. Safe from any thread.
+template <class T>
+class Memory {
+ public:
+  /// A copy; default-built when nothing is known.
+  T get(const std::string& uid) const {
+    const auto map = map_.lock();
+    const auto it = map->find(uid);
+    return it == map->end() ? T{} : it->second;
+  }
+  /// Change what is known: `change(T&)`, under the lock.
+  template <class Change>
+  void update(const std::string& uid, const Change& change) {
+    auto map = map_.lock();
+    change((*map)[uid]);
+  }
+  void forget(const std::string& uid) { map_.lock()->erase(uid); }
+  std::size_t size() const { return map_.lock()->size(); }
+
+ private:
+  Guarded<std::unordered_map<std::string, T>> map_;
+};
+
+}  // namespace millrace::shell

@@ -1,0 +1,437 @@
+#include "controllers/shell/operator.h"
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include "controllers/logic/labels.h"
+#include "controllers/logic/pod_facts.h"
+#include "controllers/shell/act.h"
+#include "controllers/shell/caches.h"
+#include "controllers/shell/job_reconciler.h"
+#include "controllers/shell/pipeline_reconciler.h"
+#include "controllers/shell/run_reconciler.h"
+#include "controllers/shell/trim.h"
+#include "kubeclient/base/metrics.h"
+#include "kubeclient/runtime/event_recorder.h"
+#include "kubeclient/runtime/informer.h"
+#include "kubeclient/runtime/leader.h"
+#include "kubeclient/runtime/work_queue.h"
+
+namespace millrace::shell {
+namespace {
+
+using runtime::Informer;
+using runtime::Ref;
+
+/// Runs come and go in bursts; their Pipeline looks at them all at once, this much later.
+constexpr Duration kPipelineDelay = std::chrono::seconds(1);
+
+constexpr const char* kLeaseName = "millrace-operator";
+
+/// How often to compare the clocks, and what difference is a jump: of the wall clock, or of a
+/// machine that slept, during which delays stand still.
+constexpr Duration kClockCheck = std::chrono::seconds(30);
+constexpr Duration kClockJump = std::chrono::seconds(2);
+
+/// The longest backoff: after an outage of the API server everything goes on within this time.
+constexpr runtime::BackoffPolicy kBackoff = {.max = std::chrono::minutes(1)};
+
+template <class T>
+runtime::InformerOptions<T> informer_options(const OperatorSettings& settings,
+                                             std::string label_selector) {
+  runtime::InformerOptions<T> options;
+  if (!settings.namespaces.empty()) options.namespaces = settings.namespaces;
+  options.label_selector = std::move(label_selector);
+  options.trim = [](T& object) { trim(object); };
+  return options;
+}
+
+runtime::EventRecorderOptions event_options(const OperatorSettings& settings) {
+  runtime::EventRecorderOptions options;
+  options.series.component = "millrace.dev/operator";
+  options.series.instance = settings.identity;
+  return options;
+}
+
+template <class T>
+std::vector<std::string> labelled_pipeline(const T& object) {
+  const std::string& label = object.metadata.label(logic::kPipelineLabel);
+  if (label.empty()) return {};
+  return {index_value(object.metadata.ns, label)};
+}
+
+int count_active(const Ref<crds::PipelineRun>& run) {
+  return run && !logic::is_terminal(*run) ? 1 : 0;
+}
+
+/// The one version of an object that events name: the newer one.
+template <class T>
+const T& latest(const Ref<T>& old, const Ref<T>& now) {
+  return now ? *now : *old;
+}
+
+}  // namespace
+
+struct Operator::Impl final : WriteObserver {
+  Impl(client::Reader& reader, client::Writer& writer, OperatorSettings options,
+       const runtime::Env& environment);
+
+  /// Handlers must be quiet before what they add to is gone.
+  ~Impl() override {
+    each_informer([](auto& informer) { informer.stop(); });
+  }
+
+  void wrote(const api::ApiResource& resource, const std::string& json) override;
+  void connect();
+  /// Drop from the caches what belongs to `run`, if that has ended: finished Jobs, and pods that
+  /// have ended whose Job is finished or dropped. They would take most of the memory, and nobody
+  /// asks for them. Should a Job turn up late and miss its pod, it meets it when it creates it.
+  void release(const crds::PipelineRun& run);
+  /// The same for the run that `child` belongs to.
+  void release_run_of(const api::ObjectMeta& child);
+  /// Tell a queue of `key`, if anybody works on it. A process that waits for the lease must not
+  /// gather the keys of all that ever happened.
+  void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
+  /// Tell the queues of all that there may be something to do about.
+  void wake_all();
+  /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
+  /// nobody else may be at it already.
+  void work(const std::stop_token& stop, const std::function<bool()>& leads);
+  /// Wait for `stop`; meanwhile look whether the clock has jumped.
+  void wait(const std::stop_token& stop);
+  bool synced() const;
+  bool wait_synced(const std::stop_token& stop) const;
+
+  template <class Visit>
+  void each_informer(const Visit& visit) {
+    visit(pipelines);
+    visit(revisions);
+    visit(jobs);
+    visit(pods);
+    visit(deployments);
+    visit(services_informer);
+    visit(runs);
+  }
+  template <class Visit>
+  void each_informer(const Visit& visit) const {
+    const_cast<Impl*>(this)->each_informer([&](const auto& informer) { visit(informer); });
+  }
+
+  OperatorSettings settings;
+  runtime::Env env;
+  client::Reader& reader;
+  client::Writer& writer;
+
+  Informer<crds::Pipeline> pipelines;
+  Informer<crds::PipelineRun> runs;
+  Informer<api::Job> jobs;
+  Informer<api::Pod> pods;
+  Informer<api::Deployment> deployments;
+  Informer<api::Service> services_informer;
+  Informer<api::ControllerRevision> revisions;
+  Caches caches;
+
+  runtime::EventRecorder events;
+  Services services;
+  Actor actor;
+  Memory<RunMemory> run_memory;
+  Memory<JobMemory> job_memory;
+  Memory<PipelineMemory> pipeline_memory;
+  RevisionCache revision_cache;
+  ZoneFiles zones;
+
+  std::atomic<bool> working{false};
+  std::atomic<std::int64_t> active_runs{0};
+  runtime::WorkQueue pipeline_queue;
+  runtime::WorkQueue run_queue;
+  runtime::WorkQueue job_queue;
+  PipelineReconciler pipeline_reconciler;
+  RunReconciler run_reconciler;
+  JobReconciler job_reconciler;
+  runtime::Controller pipeline_controller;
+  runtime::Controller run_controller;
+  runtime::Controller job_controller;
+};
+
+Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
+                     OperatorSettings options, const runtime::Env& environment)
+    : settings(std::move(options)),
+      env(environment),
+      reader(api_reader),
+      writer(api_writer),
+      pipelines(reader, informer_options<crds::Pipeline>(settings, ""), env),
+      runs(reader, informer_options<crds::PipelineRun>(settings, ""), env),
+      jobs(reader, informer_options<api::Job>(settings, logic::kRunUidLabel), env),
+      pods(reader, informer_options<api::Pod>(settings, logic::kRunUidLabel), env),
+      deployments(reader, informer_options<api::Deployment>(settings, logic::kPipelineRunLabel),
+                  env),
+      services_informer(reader, informer_options<api::Service>(settings, logic::kPipelineRunLabel),
+                        env),
+      revisions(reader,
+                informer_options<api::ControllerRevision>(
+                    settings, "app.kubernetes.io/managed-by=" + std::string(logic::kFieldManager)),
+                env),
+      caches{pipelines.store(), runs.store(),        jobs.store(),
+             pods.store(),      deployments.store(), services_informer.store(),
+             revisions.store()},
+      events(writer, event_options(settings), env),
+      services{reader, env.clock, env.log, env.metrics, events, settings.config},
+      actor(reader, writer, *this),
+      zones(settings.zone_dir),
+      pipeline_queue({.name = "pipeline", .backoff = kBackoff}, env.clock, env.metrics),
+      run_queue({.name = "run", .backoff = kBackoff}, env.clock, env.metrics),
+      job_queue({.name = "job", .backoff = kBackoff}, env.clock, env.metrics),
+      pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones),
+      run_reconciler(services, caches, actor, run_memory, revision_cache),
+      job_reconciler(services, caches, actor, job_memory, run_memory, run_queue),
+      pipeline_controller({.name = "pipeline", .workers = 2}, pipeline_queue, pipeline_reconciler,
+                          env),
+      run_controller({.name = "run", .workers = settings.workers}, run_queue, run_reconciler, env),
+      job_controller({.name = "job", .workers = settings.workers}, job_queue, job_reconciler, env) {
+  connect();
+}
+
+/// Event handlers: from any object to the keys of those who care. They only add to queues,
+/// and let go of what nobody needs any more.
+void Operator::Impl::connect() {
+  runs.add_index(kByPipeline, [](const crds::PipelineRun& run) {
+    return std::vector<std::string>{index_value(run.metadata.ns, run.spec.ref_pipeline)};
+  });
+  jobs.add_index(kByRunUid, by_run_uid<api::Job>);
+  pods.add_index(kByRunUid, by_run_uid<api::Pod>);
+  pods.add_index(kByOwnerUid, by_owner_uid<api::Pod>);
+  deployments.add_index(kByPipeline, labelled_pipeline<api::Deployment>);
+  services_informer.add_index(kByPipeline, labelled_pipeline<api::Service>);
+  revisions.add_index(kByOwnerUid, by_owner_uid<api::ControllerRevision>);
+
+  pipelines.on_change([this](const auto& old, const auto& now) {
+    const crds::Pipeline& pipeline = latest(old, now);
+    const ObjectKey key = api::key_of(pipeline.metadata);
+    wake(pipeline_queue, key);
+    if (!now) {
+      pipeline_memory.forget(pipeline.metadata.uid);
+      revision_cache.forget(pipeline.metadata.uid);
+    }
+    // Runs that wait for it, and streams that follow its replicas. Status writes concern no run.
+    if (old && now && old->metadata.generation == now->metadata.generation) return;
+    for (const auto& run : runs.store().by_index(kByPipeline, index_value(key.ns, key.name))) {
+      if (!logic::is_settled(*run)) wake(run_queue, api::key_of(run->metadata));
+    }
+  });
+  runs.on_change([this](const auto& old, const auto& now) {
+    const crds::PipelineRun& run = latest(old, now);
+    active_runs += count_active(now) - count_active(old);
+    wake(run_queue, api::key_of(run.metadata));
+    if (!now) run_memory.forget(run.metadata.uid);
+    if (now) release(*now);
+    // Only coming, going and ending matter to the Pipeline.
+    if (old && now && logic::is_terminal(*old) == logic::is_terminal(*now)) return;
+    wake(pipeline_queue, {run.metadata.ns, run.spec.ref_pipeline}, kPipelineDelay);
+    const auto pipeline = pipelines.store().get({run.metadata.ns, run.spec.ref_pipeline});
+    if (!pipeline || !pipeline->spec.stream_job) return;
+    // A run of a stream takes over from its elders, and they have to notice.
+    for (const auto& sibling :
+         runs.store().by_index(kByPipeline, index_value(run.metadata.ns, run.spec.ref_pipeline))) {
+      if (!logic::is_settled(*sibling)) wake(run_queue, api::key_of(sibling->metadata));
+    }
+  });
+  jobs.on_change([this](const auto& old, const auto& now) {
+    const api::Job& job = latest(old, now);
+    wake(job_queue, api::key_of(job.metadata));
+    wake(run_queue, run_of(job.metadata));
+    if (!now) job_memory.forget(job.metadata.uid);
+    if (now && logic::is_finished(*now)) release_run_of(now->metadata);
+  });
+  pods.on_change([this](const auto& old, const auto& now) {
+    const api::Pod& pod = latest(old, now);
+    const api::OwnerReference* owner = pod.metadata.controller_ref();
+    if (owner != nullptr && owner->kind == api::Job::kResource.kind) {
+      // A pod that is gone before its Job was looked at must be remembered as having been there.
+      if (!now) {
+        const auto job = jobs.store().get({pod.metadata.ns, owner->name});
+        if (job && !logic::is_finished(*job)) {
+          job_memory.update(owner->uid, [](JobMemory& m) { m.pod_seen = true; });
+        }
+      }
+      wake(job_queue, {pod.metadata.ns, owner->name});
+    }
+    wake(run_queue, run_of(pod.metadata));
+    if (now && logic::has_ended(*now)) release_run_of(now->metadata);
+  });
+  const auto child_of_stream = [this](const auto& old, const auto& now) {
+    const auto& child = latest(old, now);
+    const api::OwnerReference* owner = child.metadata.controller_ref();
+    if (owner == nullptr || owner->kind != crds::PipelineRun::kResource.kind) return;
+    wake(run_queue, {child.metadata.ns, owner->name});
+  };
+  deployments.on_change(child_of_stream);
+  services_informer.on_change(child_of_stream);
+  revisions.on_change([this](const auto& old, const auto& now) {
+    const api::ControllerRevision& revision = latest(old, now);
+    if (!now) revision_cache.forget(revision.metadata.uid);
+    const api::OwnerReference* owner = revision.metadata.controller_ref();
+    if (owner != nullptr && !now) wake(pipeline_queue, {revision.metadata.ns, owner->name});
+  });
+
+  env.metrics.computed("millrace_runs_active", "Runs that have not ended.", {},
+                       [this] { return static_cast<double>(active_runs); });
+}
+
+void Operator::Impl::wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay) {
+  if (working) queue.add_after(key, delay);
+}
+
+void Operator::Impl::wake_all() {
+  for (const auto& pipeline : pipelines.store().list()) {
+    wake(pipeline_queue, api::key_of(pipeline->metadata));
+  }
+  for (const auto& run : runs.store().list()) {
+    if (!logic::is_settled(*run)) wake(run_queue, api::key_of(run->metadata));
+  }
+  for (const auto& job : jobs.store().list()) {
+    if (!logic::is_finished(*job)) wake(job_queue, api::key_of(job->metadata));
+  }
+}
+
+void Operator::Impl::release(const crds::PipelineRun& run) {
+  if (!logic::is_terminal(run)) return;
+  const std::string uid = index_value(run.metadata.ns, run.metadata.uid);
+  for (const auto& pod : pods.store().by_index(kByRunUid, uid)) {
+    if (!logic::has_ended(*pod)) continue;
+    const api::OwnerReference* owner = pod->metadata.controller_ref();
+    const auto job = owner ? jobs.store().get({pod->metadata.ns, owner->name}) : nullptr;
+    if (!job || logic::is_finished(*job)) pods.drop(api::key_of(pod->metadata));
+  }
+  for (const auto& job : jobs.store().by_index(kByRunUid, uid)) {
+    if (!logic::is_finished(*job)) continue;
+    jobs.drop(api::key_of(job->metadata));
+    job_memory.forget(job->metadata.uid);
+  }
+}
+
+void Operator::Impl::release_run_of(const api::ObjectMeta& child) {
+  const auto run = runs.store().get(run_of(child));
+  if (run && run->metadata.uid == child.label(logic::kRunUidLabel)) release(*run);
+}
+
+void Operator::Impl::wrote(const api::ApiResource& resource, const std::string& json) {
+  bool known = false;
+  each_informer([&](auto& informer) {
+    using Store = std::remove_cvref_t<decltype(informer.store())>;
+    using T = std::remove_cvref_t<decltype(*informer.store().get({}))>;
+    static_assert(std::is_same_v<Store, runtime::Store<T>>);
+    if (known || !(T::kResource == resource)) return;
+    known = true;
+    const auto observed = informer.observe_text(json);
+    if (!observed.ok()) {
+      env.log.warn("answer of a write cannot be read",
+                   {kv("resource", resource.plural), kv("error", observed.error())});
+    }
+  });
+}
+
+bool Operator::Impl::synced() const {
+  bool all = true;
+  each_informer([&](const auto& informer) { all = all && informer.has_synced(); });
+  return all;
+}
+
+void Operator::Impl::wait(const std::stop_token& stop) {
+  const auto difference = [this] {
+    return std::chrono::duration_cast<Duration>(env.clock.now().time_since_epoch() -
+                                                env.clock.steady().time_since_epoch());
+  };
+  Duration before = difference();
+  while (env.pause.wait(kClockCheck, stop)) {
+    const Duration now = difference();
+    if (std::chrono::abs(now - before) > kClockJump) {
+      env.log.warn("the clock has jumped, looking at everything again",
+                   {kv("seconds", std::chrono::duration<double>(now - before).count())});
+      wake_all();
+    }
+    before = now;
+  }
+}
+
+void Operator::Impl::work(const std::stop_token& stop, const std::function<bool()>& leads) {
+  events.start();
+  // In this order: what changes from now on is told, what changed before is in the stores.
+  working = true;
+  wake_all();
+  pipeline_controller.start();
+  run_controller.start();
+  job_controller.start();
+  env.log.info("reconciling", {kv("pipelines", std::uint64_t{pipelines.store().size()}),
+                               kv("runs", std::uint64_t{runs.store().size()})});
+  wait(stop);
+  const SteadyTime now = env.clock.steady();
+  const SteadyTime deadline = leads() ? now + settings.drain_timeout : now;
+  pipeline_controller.stop(deadline);
+  run_controller.stop(deadline);
+  job_controller.stop(deadline);
+  events.stop(deadline);
+}
+
+bool Operator::Impl::wait_synced(const std::stop_token& stop) const {
+  bool all = true;
+  each_informer([&](const auto& informer) {
+    while (all && !informer.has_synced()) {
+      if (stop.stop_requested()) {
+        all = false;
+      } else if (!informer.wait_synced(stop, env.clock.steady() + std::chrono::minutes(1)) &&
+                 !stop.stop_requested()) {
+        using T = std::remove_cvref_t<decltype(*informer.store().get({}))>;
+        env.log.warn("still waiting for the first list; the warnings before this one say why",
+                     {kv("resource", T::kResource.plural), kv("group", T::kResource.group)});
+      }
+    }
+  });
+  return all;
+}
+
+Operator::Operator(client::Reader& reader, client::Writer& writer, OperatorSettings settings,
+                   const runtime::Env& env)
+    : impl_(std::make_unique<Impl>(reader, writer, std::move(settings), env)) {}
+
+Operator::~Operator() = default;
+
+bool Operator::ready() const { return impl_->synced(); }
+
+OperatorEnd Operator::run(const std::stop_token& stop) {
+  Impl& o = *impl_;
+  o.each_informer([](auto& informer) { informer.start(); });
+  // Caches fill while another one leads, so that a take-over starts at once.
+  if (!o.wait_synced(stop)) return OperatorEnd::Stopped;
+  if (!o.settings.leader_elect) {
+    o.work(stop, [] { return true; });
+    return OperatorEnd::Stopped;
+  }
+  runtime::LeaderOptions options;
+  options.lease = {o.settings.lease_namespace, kLeaseName};
+  options.identity = o.settings.identity;
+  runtime::LeaderElector leader(o.reader, o.writer, options, o.env);
+  if (!leader.acquire(stop).ok()) return OperatorEnd::Stopped;
+
+  // The lease is renewed until the workers have drained; then it is given up.
+  std::stop_source hold_stop;
+  std::stop_source work_stop;
+  const std::stop_callback forward(stop, [&] { work_stop.request_stop(); });
+  Result<void> held;
+  std::thread holder([&] {
+    runtime::name_this_thread("mr-lease");
+    held = leader.hold(hold_stop.get_token());
+    work_stop.request_stop();
+  });
+  o.work(work_stop.get_token(), [&] { return leader.leading(); });
+  hold_stop.request_stop();
+  holder.join();
+  if (!held.ok()) {
+    o.env.log.error("the lease is lost", {kv("error", held.error())});
+    return OperatorEnd::LeaseLost;
+  }
+  leader.release();
+  return OperatorEnd::Stopped;
+}
+
+}  // namespace millrace::shell

@@ -1,0 +1,54 @@
+/// The operator as a whole: caches, controllers, leader election, wired together.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "controllers/logic/config.h"
+#include "kubeclient/base/result.h"
+#include "kubeclient/client/client.h"
+#include "kubeclient/runtime/env.h"
+
+namespace millrace::shell {
+
+struct OperatorSettings {
+  std::vector<std::string> namespaces;  ///< empty: all
+  int workers = 4;                      ///< threads of each busy controller
+  bool leader_elect = true;
+  std::string lease_namespace = "millrace-system";
+  std::string identity;  ///< unique among operators; holder of the lease and of events
+  std::string zone_dir = "/usr/share/zoneinfo";
+  std::chrono::seconds drain_timeout{10};
+  logic::Config config;
+};
+
+/// How `run` came to its end.
+enum class OperatorEnd {
+  Stopped,   ///< asked to
+  LeaseLost  ///< another one may lead: end the process
+};
+
+/// Resource: built once, destroyed after `run` returned. All references outlive it.
+class Operator {
+ public:
+  Operator(client::Reader& reader, client::Writer& writer, OperatorSettings settings,
+           const runtime::Env& env);
+  ~Operator();
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+
+  /// Sync the caches, wait for the lease, reconcile until `stop`. Blocks.
+  OperatorEnd run(const std::stop_token& stop);
+
+  /// The caches are synced; any thread.
+  bool ready() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::shell

@@ -1,0 +1,120 @@
+#include "controllers/shell/pipeline_reconciler.h"
+
+#include "controllers/shell/events.h"
+#include "kubeclient/codec/json_writer.h"
+
+namespace millrace::shell {
+
+using logic::Action;
+using logic::PipelinePlan;
+
+PipelineReconciler::PipelineReconciler(const Services& services, const Caches& caches, Actor& actor,
+                                       Memory<PipelineMemory>& memory, RevisionCache& revisions,
+                                       ZoneFiles& zones)
+    : services_(services),
+      caches_(caches),
+      actor_(actor),
+      memory_(memory),
+      revisions_(revisions),
+      zones_(zones),
+      lateness_(services.metrics.histogram("millrace_tick_lateness_seconds",
+                                           "From a tick of a schedule to its run's creation.")) {}
+
+Result<runtime::Outcome> PipelineReconciler::reconcile(const ObjectKey& key,
+                                                       const runtime::ReconcileContext& context) {
+  const auto pipeline = caches_.pipelines.get(key);
+  if (!pipeline) return runtime::Done{};
+  const std::string& uid = pipeline->metadata.uid;
+  const auto runs = caches_.runs.by_index(kByPipeline, index_value(key.ns, key.name));
+  const auto revisions = caches_.revisions.by_index(kByOwnerUid, index_value(key.ns, uid));
+  const RevisionRef current = revisions_.current(*pipeline);
+
+  logic::PipelineInput input;
+  input.now = services_.clock.now();
+  input.pipeline = pipeline.get();
+  input.current = current.get();
+  for (const auto& run : runs) input.runs.push_back(run.get());
+  for (const auto& revision : revisions) input.revisions.push_back(revision.get());
+  auto zone = zones_.find(pipeline->spec.strategy ? pipeline->spec.strategy->time_zone : "");
+  if (zone.ok()) {
+    input.zone = *std::move(zone);
+  } else {
+    input.zone_error = zone.error().message;
+  }
+  input.config = services_.config;
+  input.usage_changed = memory_.get(uid).usage_changed;
+
+  const PipelinePlan plan = logic::plan_pipeline(input);
+  memory_.update(uid, [&](PipelineMemory& m) {
+    m.usage_changed = !plan.usage_differs || plan.status
+                          ? std::nullopt
+                          : std::optional<Time>(m.usage_changed.value_or(input.now));
+  });
+  return act(*pipeline, plan, context.stop);
+}
+
+Result<runtime::Outcome> PipelineReconciler::act(const crds::Pipeline& pipeline,
+                                                 const PipelinePlan& plan,
+                                                 const std::stop_token& stop) {
+  const ObjectKey key = api::key_of(pipeline.metadata);
+  for (const Action& action : plan.before) {
+    auto done = actor_.perform(action, stop);
+    if (done.ok()) continue;
+    // A revision that cannot be frozen ahead must hold up neither the status nor the schedule: the
+    // run that needs it tries again, and says why it waits.
+    if (action.verb != Action::Verb::Create || !is_refusal(done.error())) {
+      return fail(std::move(done).error());
+    }
+    services_.log.warn("create refused", {kv("controller", "pipeline"), kv("object", key),
+                                          kv("child", action.key.name), kv("error", done.error())});
+  }
+  std::string version = pipeline.metadata.resource_version;
+  if (plan.status) {
+    MR_ASSIGN(ActionResult written, actor_.write_status(crds::Pipeline::kResource, key, version,
+                                                        codec::encode(*plan.status), stop));
+    version = written.metadata.resource_version;
+    for (const logic::Note& note : plan.notes) {
+      record_note(services_.events, crds::Pipeline::kResource, pipeline.metadata, note);
+    }
+  }
+  for (const PipelinePlan::ScheduleStep& step : plan.after) {
+    if (step.tick) {
+      MR_TRY(create_scheduled(pipeline, version, step, stop));
+    } else {
+      MR_TRY(actor_.perform(step.action, stop));
+    }
+  }
+  if (!plan.recheck) return runtime::Done{};
+  return runtime::RequeueAfter{*plan.recheck};
+}
+
+Result<void> PipelineReconciler::create_scheduled(const crds::Pipeline& pipeline,
+                                                  const std::string& version,
+                                                  const PipelinePlan::ScheduleStep& step,
+                                                  const std::stop_token& stop) {
+  const ObjectKey key = api::key_of(pipeline.metadata);
+  auto created = actor_.perform(step.action, stop);
+  if (created.ok()) {
+    const auto late = std::chrono::duration<double>(services_.clock.now() - *step.tick);
+    lateness_.observe(late.count());
+    services_.log.info("tick fired",
+                       {kv("controller", "pipeline"), kv("object", key),
+                        kv("run", step.action.key.name), kv("lateness_seconds", late.count())});
+    return {};
+  }
+  const Code code = created.error().code;
+  if (code != Code::Invalid && code != Code::AlreadyExists) return fail(std::move(created).error());
+  services_.log.warn("run of a tick refused",
+                     {kv("controller", "pipeline"), kv("object", key),
+                      kv("run", step.action.key.name), kv("error", created.error())});
+  // The claim is in the cached status by now: it was written, and observed, before this create.
+  const auto latest = caches_.pipelines.get(key);
+  if (!latest || latest->metadata.resource_version != version) {
+    return fail(Code::Conflict, "the pipeline changed while its tick was refused");
+  }
+  MR_TRY(actor_.write_status(crds::Pipeline::kResource, key, version,
+                             codec::encode(logic::refuse_tick(*latest, *step.tick)), stop));
+  return {};
+}
+
+}  // namespace millrace::shell

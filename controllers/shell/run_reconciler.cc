@@ -1,0 +1,267 @@
+#include "controllers/shell/run_reconciler.h"
+
+#include <algorithm>
+
+#include "controllers/logic/expire.h"
+#include "controllers/logic/labels.h"
+#include "controllers/logic/names.h"
+#include "controllers/logic/stream.h"
+#include "controllers/shell/events.h"
+#include "controllers/shell/live.h"
+#include "controllers/shell/trim.h"
+#include "kubeclient/codec/json_writer.h"
+
+namespace millrace::shell {
+
+using logic::Action;
+using logic::LiveParts;
+using logic::RunInput;
+using logic::RunPlan;
+
+struct RunReconciler::Gathered {
+  runtime::Ref<crds::PipelineRun> run;
+  runtime::Ref<crds::Pipeline> pipeline;
+  RevisionRef current;
+  RevisionRef revision;
+  std::vector<runtime::Ref<api::Job>> jobs;
+  std::vector<runtime::Ref<api::Pod>> pods;
+  std::vector<runtime::Ref<crds::PipelineRun>> siblings;
+  std::vector<runtime::Ref<api::Deployment>> deployments;
+  std::vector<runtime::Ref<api::Service>> services;
+  RunMemory memory;
+  std::optional<logic::CreateFailure> create_failure;
+  LiveParts live;
+};
+
+namespace {
+
+template <class T>
+std::vector<const T*> pointers(const std::vector<runtime::Ref<T>>& refs) {
+  std::vector<const T*> out;
+  out.reserve(refs.size());
+  for (const auto& ref : refs) out.push_back(ref.get());
+  return out;
+}
+
+bool is_stream(const crds::Pipeline& pipeline) { return pipeline.spec.stream_job.has_value(); }
+
+}  // namespace
+
+RunReconciler::RunReconciler(const Services& services, const Caches& caches, Actor& actor,
+                             Memory<RunMemory>& memory, RevisionCache& revisions)
+    : services_(services), caches_(caches), actor_(actor), memory_(memory), revisions_(revisions) {}
+
+Result<runtime::Outcome> RunReconciler::reconcile(const ObjectKey& key,
+                                                  const runtime::ReconcileContext& context) {
+  Gathered gathered;
+  gathered.run = caches_.runs.get(key);
+  if (!gathered.run) return runtime::Done{};
+  if (logic::is_settled(*gathered.run)) {
+    memory_.forget(gathered.run->metadata.uid);
+    return runtime::Done{};
+  }
+  gather_cached(*gathered.run, gathered);
+  MR_ASSIGN(RunPlan first, plan(gathered, context.stop));
+  return act(gathered, std::move(first), context.stop);
+}
+
+void RunReconciler::gather_cached(const crds::PipelineRun& run, Gathered& out) const {
+  const std::string& ns = run.metadata.ns;
+  const std::string& uid = run.metadata.uid;
+  out.memory = memory_.get(uid);
+  out.pipeline = caches_.pipelines.get({ns, run.spec.ref_pipeline});
+  if (out.pipeline) out.current = revisions_.current(*out.pipeline);
+  out.jobs = caches_.jobs.by_index(kByRunUid, index_value(ns, uid));
+  out.pods = caches_.pods.by_index(kByRunUid, index_value(ns, uid));
+  std::string chosen = logic::chosen_revision(run, pointers(out.jobs));
+  if (chosen.empty() && out.current) chosen = out.current->name;
+  if (!chosen.empty()) {
+    if (const auto object = caches_.revisions.get({ns, chosen})) {
+      if (auto revision = revisions_.read(*object); revision.ok()) out.revision = *revision;
+    }
+  }
+  const bool stream = out.pipeline ? is_stream(*out.pipeline)
+                                   : run.status.cluster.has_value() &&
+                                         !run.status.cluster->deployment_names.empty();
+  if (!stream) return;
+  out.siblings = caches_.runs.by_index(kByPipeline, index_value(ns, run.spec.ref_pipeline));
+  const std::string labelled = index_value(ns, logic::label_value(run.spec.ref_pipeline));
+  out.deployments = caches_.deployments.by_index(kByPipeline, labelled);
+  out.services = caches_.services.by_index(kByPipeline, labelled);
+}
+
+Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
+                                        const std::stop_token& stop) const {
+  LiveReader live(services_.reader, stop);
+  const std::string ns = out.run->metadata.ns;
+  const std::string uid = out.run->metadata.uid;
+  if (parts.workload) {
+    MR_ASSIGN(auto run, live.find<crds::PipelineRun>({ns, out.run->metadata.name}));
+    // Gone, or another object of the same name: the watch will say so, nothing to decide here.
+    if (!run || run->metadata.uid != uid) return fail(Code::NotFound, "the run is gone");
+    out.run = std::move(run);
+    const std::string selector = std::string(logic::kRunUidLabel) + "=" + uid;
+    MR_ASSIGN(out.jobs, live.list<api::Job>(ns, selector));
+    MR_ASSIGN(out.pods, live.list<api::Pod>(ns, selector));
+  }
+  if (parts.pipeline) {
+    MR_ASSIGN(out.pipeline, live.find<crds::Pipeline>({ns, out.run->spec.ref_pipeline}));
+    out.current = out.pipeline ? revisions_.current(*out.pipeline) : nullptr;
+  }
+  if (parts.revision || parts.workload) {
+    std::string chosen = logic::chosen_revision(*out.run, pointers(out.jobs));
+    if (chosen.empty() && out.current) chosen = out.current->name;
+    out.revision = nullptr;
+    if (!chosen.empty()) {
+      MR_ASSIGN(auto object, live.find<api::ControllerRevision>({ns, chosen}));
+      if (object) {
+        MR_ASSIGN(out.revision, revisions_.read(*object));
+      }
+    }
+  }
+  const logic::Revision* frozen = out.revision ? out.revision.get() : out.current.get();
+  if (parts.workload && frozen != nullptr && frozen->frozen.spec.stream_job) {
+    const auto children = logic::stream_children(out.run->spec.ref_pipeline, frozen->frozen);
+    out.deployments.clear();
+    for (const std::string& name : children.deployments) {
+      MR_ASSIGN(auto found, live.find<api::Deployment>({ns, name}));
+      if (found) out.deployments.push_back(std::move(found));
+    }
+    out.services.clear();
+    for (const std::string& name : children.services) {
+      MR_ASSIGN(auto found, live.find<api::Service>({ns, name}));
+      if (found) out.services.push_back(std::move(found));
+    }
+  }
+  out.live.pipeline |= parts.pipeline;
+  out.live.revision |= parts.revision;
+  out.live.workload |= parts.workload;
+  return {};
+}
+
+RunInput RunReconciler::input_of(const Gathered& gathered) const {
+  RunInput input;
+  input.now = services_.clock.now();
+  input.live = gathered.live;
+  input.run = gathered.run.get();
+  input.pipeline = gathered.pipeline.get();
+  if (gathered.pipeline && gathered.pipeline->spec.strategy) {
+    const auto expire = logic::parse_expire(gathered.pipeline->spec.strategy->expire);
+    input.expired = expire.ok() && logic::is_expired(*expire, input.now);
+  }
+  input.current = gathered.current.get();
+  input.revision = gathered.revision.get();
+  input.config = services_.config;
+  input.jobs = pointers(gathered.jobs);
+  input.pods = pointers(gathered.pods);
+  input.siblings = pointers(gathered.siblings);
+  input.deployments = pointers(gathered.deployments);
+  input.services = pointers(gathered.services);
+  input.applied = gathered.memory.applied;
+  input.last_create = gathered.memory.last_create;
+  input.last_status_write = gathered.memory.last_status_write;
+  input.create_failure = gathered.create_failure;
+  input.pod_failure = gathered.memory.pod_failure;
+  return input;
+}
+
+Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& stop) const {
+  RunPlan plan = logic::plan_run(input_of(gathered));
+  // Each round adds a part, so three rounds see everything live.
+  for (int round = 0; plan.needs_live.any() && round < 3; ++round) {
+    MR_TRY(gather_live(plan.needs_live, gathered, stop));
+    plan = logic::plan_run(input_of(gathered));
+  }
+  MR_CHECK(!plan.needs_live.any());
+  return plan;
+}
+
+Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
+                                            const std::stop_token& stop) {
+  const ObjectKey key = api::key_of(gathered.run->metadata);
+  const std::string uid = gathered.run->metadata.uid;
+  std::string version = gathered.run->metadata.resource_version;
+  for (const Action& action : todo.actions) {
+    auto done = actor_.perform(action, stop);
+    if (!done.ok()) {
+      const bool makes = action.verb == Action::Verb::Create || action.verb == Action::Verb::Apply;
+      if (!makes || !is_refusal(done.error()) || gathered.create_failure) {
+        return fail(std::move(done).error());
+      }
+      logic::CreateFailure failure{std::move(done).error(), std::string(action.resource.kind),
+                                   action.key, 1};
+      memory_.update(uid, [&](RunMemory& m) { failure.count = ++m.create_failures; });
+      services_.log.warn("create refused",
+                         {kv("controller", "run"), kv("object", key), kv("child", action.key.name),
+                          kv("code", to_string(failure.error.code)), kv("error", failure.error)});
+      // What was written before the refusal is in the caches by now.
+      gathered.run = caches_.runs.get(key);
+      if (!gathered.run || gathered.run->metadata.uid != uid) return runtime::Done{};
+      gather_cached(*gathered.run, gathered);
+      gathered.live = {};
+      gathered.create_failure = std::move(failure);
+      MR_ASSIGN(RunPlan second, plan(gathered, stop));
+      return act(gathered, std::move(second), stop);
+    }
+    const Time now = services_.clock.now();
+    if (action.verb == Action::Verb::Create) {
+      memory_.update(uid, [&](RunMemory& m) { m.last_create = now; });
+    }
+    if (action.verb == Action::Verb::Create || action.verb == Action::Verb::Apply) {
+      memory_.update(uid, [&](RunMemory& m) { m.create_failures = 0; });
+    }
+    if (action.verb == Action::Verb::Apply &&
+        action.resource.plural == api::Deployment::kResource.plural) {
+      memory_.update(uid,
+                     [&](RunMemory& m) { m.applied[action.key.name] = done->metadata.generation; });
+    }
+    if (action.verb == Action::Verb::MergePatch &&
+        action.resource.plural == crds::PipelineRun::kResource.plural) {
+      version = done->metadata.resource_version;
+    }
+  }
+  if (todo.status) {
+    auto written = actor_.write_status(crds::PipelineRun::kResource, key, version,
+                                       codec::encode(*todo.status), stop);
+    if (!written.ok()) return fail(std::move(written).error());
+    const Time now = services_.clock.now();
+    memory_.update(uid, [&](RunMemory& m) { m.last_status_write = now; });
+    count_outcome(*gathered.run, *todo.status);
+    record(*gathered.run, todo.notes);
+  }
+  if (!todo.recheck) return runtime::Done{};
+  return runtime::RequeueAfter{*todo.recheck};
+}
+
+void RunReconciler::record(const crds::PipelineRun& run,
+                           const std::vector<logic::Note>& notes) const {
+  for (const logic::Note& note : notes) {
+    services_.log.info("run transition",
+                       {kv("controller", "run"), kv("object", api::key_of(run.metadata)),
+                        kv("reason", note.reason), kv("note", note.message)});
+    record_note(services_.events, crds::PipelineRun::kResource, run.metadata, note);
+  }
+}
+
+void RunReconciler::count_outcome(const crds::PipelineRun& run,
+                                  const crds::PipelineRunStatus& after) const {
+  if (!after.completion_time) return;
+  const api::Condition* cancelled = api::find_condition(after.conditions, "Cancelled");
+  const api::Condition* succeeded = api::find_condition(after.conditions, "Succeeded");
+  const char* outcome = cancelled != nullptr && cancelled->status == "True"   ? "cancelled"
+                        : succeeded != nullptr && succeeded->status == "True" ? "succeeded"
+                                                                              : "failed";
+  services_.metrics
+      .counter("millrace_runs_total", "Runs that ended, by outcome.", {{"outcome", outcome}})
+      .add();
+  if (run.metadata.creation_timestamp) {
+    const auto took =
+        std::chrono::duration<double>(*after.completion_time - *run.metadata.creation_timestamp);
+    services_.metrics
+        .histogram("millrace_run_seconds", "From a run's creation to its end.",
+                   {{"outcome", outcome}})
+        .observe(took.count());
+  }
+}
+
+}  // namespace millrace::shell

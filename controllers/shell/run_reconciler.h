@@ -1,0 +1,49 @@
+/// The PipelineRun controller: gather, plan, act.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controllers/logic/run.h"
+#include "controllers/shell/act.h"
+#include "controllers/shell/caches.h"
+#include "controllers/shell/memory.h"
+#include "controllers/shell/revision_cache.h"
+#include "controllers/shell/services.h"
+#include "kubeclient/runtime/controller.h"
+
+namespace millrace::shell {
+
+/// Brings each run to its end. Meaning is in logic::plan_run; here are only reads and writes.
+class RunReconciler final : public runtime::Reconciler {
+ public:
+  RunReconciler(const Services& services, const Caches& caches, Actor& actor,
+                Memory<RunMemory>& memory, RevisionCache& revisions);
+
+  Result<runtime::Outcome> reconcile(const ObjectKey& key,
+                                     const runtime::ReconcileContext& context) override;
+
+ private:
+  /// All that is observed of one run; owns what the planner's input points to.
+  struct Gathered;
+
+  void gather_cached(const crds::PipelineRun& run, Gathered& out) const;
+  Result<void> gather_live(const logic::LiveParts& parts, Gathered& out,
+                           const std::stop_token& stop) const;
+  logic::RunInput input_of(const Gathered& gathered) const;
+  Result<logic::RunPlan> plan(Gathered& gathered, const std::stop_token& stop) const;
+  Result<runtime::Outcome> act(Gathered& gathered, logic::RunPlan plan,
+                               const std::stop_token& stop);
+  void record(const crds::PipelineRun& run, const std::vector<logic::Note>& notes) const;
+  void count_outcome(const crds::PipelineRun& run, const crds::PipelineRunStatus& after) const;
+
+  const Services& services_;
+  const Caches& caches_;
+  Actor& actor_;
+  Memory<RunMemory>& memory_;
+  RevisionCache& revisions_;
+};
+
+}  // namespace millrace::shell

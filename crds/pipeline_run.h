@@ -1,0 +1,251 @@
+/// The PipelineRun kind: one execution of a Pipeline.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crds/pipeline.h"
+#include "kubeclient/api/meta.h"
+
+namespace millrace::crds {
+
+/// What to run. Immutable but for `cancel`.
+struct PipelineRunSpec {
+  std::string ref_pipeline;
+  int max_retry_count = 0;
+  std::optional<Duration> timeout;
+  bool cancel = false;
+  std::string service_account_name;
+
+  bool operator==(const PipelineRunSpec&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.rule(
+        "self.refPipeline == oldSelf.refPipeline && "
+        "(has(self.maxRetryCount) ? self.maxRetryCount : 0) == "
+        "(has(oldSelf.maxRetryCount) ? oldSelf.maxRetryCount : 0) && "
+        "(has(self.timeout) ? self.timeout : '') == (has(oldSelf.timeout) ? oldSelf.timeout : '') "
+        "&& "
+        "(has(self.serviceAccountName) ? self.serviceAccountName : '') == "
+        "(has(oldSelf.serviceAccountName) ? oldSelf.serviceAccountName : '')",
+        "the spec of a run cannot be changed, except for cancel; create a new run");
+    v.rule("!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",
+           "a cancelled run cannot be taken up again; create a new run");
+    v.field("refPipeline", self.ref_pipeline,
+            {.doc = "Name of the Pipeline, in the same namespace.",
+             .required = true,
+             .min_length = 1,
+             .max_length = 63,
+             .rule = kObjectNameRule,
+             .rule_message = kObjectNameMessage});
+    v.field("maxRetryCount", self.max_retry_count,
+            {.doc = "Attempts after the first, when an attempt fails. A retry resumes at the first "
+                    "step that has not exited 0; after a timeout all steps run again.",
+             .min = 0,
+             .max = 1000});
+    v.field(
+        "timeout", self.timeout,
+        {.doc = "Longest time of one attempt, image pulls included: at most `24h`. Absent: `10m` "
+                "for batch pipelines. `0s`: no limit.",
+         .unit = "Go duration",
+         .rule = "duration(self) <= duration('24h')",
+         .rule_message =
+             "must be a duration such as 90s or 1h30m, at most 24h; 0s means no limit"});
+    v.field(
+        "cancel", self.cancel,
+        {.doc = "Set to true to stop the run: its pods get TERM, their grace period, then KILL."});
+    v.field("serviceAccountName", self.service_account_name,
+            {.doc = "Service account of the pods, instead of the pipeline's.",
+             .max_length = 253,
+             .rule = kObjectNameRule,
+             .rule_message = kObjectNameMessage});
+  }
+};
+
+/// Where an attempt runs.
+struct RunCluster {
+  std::string ns;
+  std::string build_name;
+  std::vector<std::string> deployment_names;
+  std::vector<std::string> service_names;
+
+  bool operator==(const RunCluster&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("namespace", self.ns, {.doc = "Namespace of the objects."});
+    v.field("buildName", self.build_name, {.doc = "Name of the attempt's Job."});
+    v.field("deploymentNames", self.deployment_names, {.doc = "Deployments of a stream."});
+    v.field("serviceNames", self.service_names, {.doc = "Services of a stream."});
+  }
+};
+
+/// An attempt that failed; never changed afterwards.
+struct AttemptRecord {
+  std::string ns;
+  std::string build_name;
+  int attempt = 0;
+  std::optional<Time> start_time;
+  std::optional<Time> completion_time;
+  std::string reason;
+  std::string message;
+  std::vector<std::string> steps_succeeded;
+
+  bool operator==(const AttemptRecord&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("namespace", self.ns, {.doc = "Namespace of its Job."});
+    v.field("buildName", self.build_name, {.doc = "Name of its Job."});
+    v.field("attempt", self.attempt, {.doc = "Number of the attempt, from 1."});
+    v.field("startTime", self.start_time, {.doc = "When it started."});
+    v.field("completionTime", self.completion_time, {.doc = "When it ended."});
+    v.field("reason", self.reason, {.doc = "Why it failed, as one word."});
+    v.field("message", self.message, {.doc = "Why it failed, for people."});
+    v.field("stepsSucceeded", self.steps_succeeded,
+            {.doc = "Steps of this attempt that exited 0; they do not run again."});
+  }
+};
+
+/// How often the run was tried.
+struct RetryStatus {
+  int retry_count = 0;
+  std::vector<AttemptRecord> history_build;
+
+  bool operator==(const RetryStatus&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("retryCount", self.retry_count, {.doc = "Attempts after the first.", .keep = true});
+    v.field("historyBuild", self.history_build, {.doc = "The attempts that failed, oldest first."});
+  }
+};
+
+/// How far a step is.
+enum class StepPhase { Pending, Running, Succeeded, Failed, Skipped };
+
+}  // namespace millrace::crds
+
+template <>
+struct millrace::codec::EnumNames<millrace::crds::StepPhase> {
+  using E = millrace::crds::StepPhase;
+  static constexpr EnumName<E> names[] = {{E::Pending, "Pending"},
+                                          {E::Running, "Running"},
+                                          {E::Succeeded, "Succeeded"},
+                                          {E::Failed, "Failed"},
+                                          {E::Skipped, "Skipped"}};
+};
+
+namespace millrace::crds {
+
+/// What a step waits for.
+struct StepWaiting {
+  std::string reason;
+  std::string message;
+  bool operator==(const StepWaiting&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("reason", self.reason,
+            {.doc = "As one word, e.g. `PreviousStep` or `ImagePullBackOff`."});
+    v.field("message", self.message, {.doc = "For people."});
+  }
+};
+
+/// One step of the current attempt.
+struct StepState {
+  std::string name;
+  StepPhase state = StepPhase::Pending;
+  int attempt = 0;
+  std::string reason;
+  std::string message;
+  std::optional<int> exit_code;
+  std::optional<Time> started_at;
+  std::optional<Time> finished_at;
+  std::string job_name;
+  std::string pod_name;
+  std::optional<StepWaiting> waiting;
+
+  bool operator==(const StepState&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("name", self.name, {.doc = "Name of the step.", .required = true});
+    v.field("state", self.state,
+            {.doc = "`Pending`, `Running`, `Succeeded`, `Failed` or `Skipped`.", .required = true});
+    v.field("attempt", self.attempt, {.doc = "Number of the attempt, from 1."});
+    v.field("reason", self.reason, {.doc = "Why it failed, as one word."});
+    v.field("message", self.message, {.doc = "Why it failed, for people."});
+    v.field("exitCode", self.exit_code, {.doc = "What its program returned."});
+    v.field("startedAt", self.started_at, {.doc = "When its program started."});
+    v.field("finishedAt", self.finished_at, {.doc = "When its program ended."});
+    v.field("jobName", self.job_name, {.doc = "Its Job."});
+    v.field("podName", self.pod_name, {.doc = "Its pod."});
+    v.field("waiting", self.waiting, {.doc = "What it waits for, while it is pending."});
+  }
+};
+
+/// What the operator says of a run.
+struct PipelineRunStatus {
+  std::int64_t observed_generation = 0;
+  std::vector<api::Condition> conditions;
+  std::string pipeline_revision;
+  std::optional<Time> start_time;
+  std::optional<Time> completion_time;
+  std::string duration;
+  std::string steps;
+  std::vector<StepState> step_states;
+  std::vector<std::string> steps_completed;
+  std::optional<RetryStatus> retry_status;
+  std::optional<RunCluster> cluster;
+
+  bool operator==(const PipelineRunStatus&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("observedGeneration", self.observed_generation,
+            {.doc = "The generation of the spec that this status is about."});
+    v.field("conditions", self.conditions,
+            {.doc = "`Completed`, `Succeeded` (`Unknown` while it runs) and `Cancelled`.",
+             .list_map_key = "type"});
+    v.field("pipelineRevision", self.pipeline_revision,
+            {.doc = "The ControllerRevision that holds the pipeline's spec as this run uses it."});
+    v.field("startTime", self.start_time, {.doc = "When the first attempt started."});
+    v.field("completionTime", self.completion_time, {.doc = "When the run ended."});
+    v.field("duration", self.duration, {.doc = "From start to end, for people."});
+    v.field("steps", self.steps, {.doc = "Steps succeeded of all steps, e.g. `2/3`."});
+    v.field("stepStates", self.step_states, {.doc = "The steps of the current attempt, in order."});
+    v.field("stepsCompleted", self.steps_completed,
+            {.doc = "Containers that ended, `build-step-<step>`, failed ones included."});
+    v.field("retryStatus", self.retry_status, {.doc = "How often it was tried."});
+    v.field("cluster", self.cluster, {.doc = "Where the current attempt runs."});
+  }
+};
+
+/// `kind: PipelineRun`.
+struct PipelineRun {
+  static constexpr api::ApiResource kResource{kGroup, kVersion, "pipelineruns", "PipelineRun",
+                                              true};
+  static constexpr std::string_view kShortName = "plr";
+  static constexpr PrintColumn kPrintColumns[] = {
+      {"Pipeline", "string", ".spec.refPipeline", "What it runs."},
+      {"Status", "string", ".status.conditions[?(@.type==\"Succeeded\")].reason", "How it goes."},
+      {"Steps", "string", ".status.steps", "Steps succeeded of all steps."},
+      {"Retries", "integer", ".status.retryStatus.retryCount", "Attempts after the first."},
+      {"Started", "date", ".status.startTime", "When the first attempt started."},
+      {"Duration", "string", ".status.duration", "From start to end."},
+      {"Message", "string", ".status.conditions[?(@.type==\"Succeeded\")].message",
+       "Why it is as it is.", 1},
+      {"Revision", "string", ".status.pipelineRevision", "The revision it uses.", 1},
+  };
+
+  api::ObjectMeta metadata;
+  PipelineRunSpec spec;
+  PipelineRunStatus status;
+
+  bool operator==(const PipelineRun&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.rule(kNameRule, kNameMessage);
+    v.field("metadata", self.metadata);
+    v.field("spec", self.spec, {.doc = "What to run.", .required = true});
+    v.field("status", self.status, {.doc = "How it goes."});
+  }
+};
+
+}  // namespace millrace::crds

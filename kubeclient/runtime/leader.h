@@ -1,0 +1,80 @@
+/// Leader election over a Lease: at most one of several processes leads.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "kubeclient/base/guarded.h"
+#include "kubeclient/base/object_key.h"
+#include "kubeclient/base/result.h"
+#include "kubeclient/client/client.h"
+#include "kubeclient/runtime/backoff.h"
+#include "kubeclient/runtime/env.h"
+#include "kubeclient/runtime/lease_plan.h"
+
+namespace millrace {
+class Gauge;
+}
+
+namespace millrace::runtime {
+
+struct LeaderOptions {
+  ObjectKey lease;       ///< where the Lease is
+  std::string identity;  ///< of this process; must differ between any two that ever run
+  LeaseTimes times = {};
+  std::uint32_t seed = 0;
+};
+
+/// Holds a Lease. Leadership is judged by the steady clock: a process that was paused finds that
+/// it leads no longer before it does anything. What it did until then is harmless, as every write
+/// carries a resourceVersion.
+class LeaderElector {
+ public:
+  /// `env.metrics` gets millrace_leader{lease}, 0 or 1.
+  LeaderElector(client::Reader& reader, client::Writer& writer, LeaderOptions options,
+                const Env& env);
+  LeaderElector(const LeaderElector&) = delete;
+  LeaderElector& operator=(const LeaderElector&) = delete;
+
+  /// Wait until this process leads. Errors: Cancelled when `stop` came first; everything else is
+  /// tried again for ever.
+  Result<void> acquire(const std::stop_token& stop);
+  /// Keep leading. Returns ok when `stop` came, with the lease still held: call release once the
+  /// work has ended. Errors: Conflict (somebody else took it), Timeout (could not renew in time);
+  /// the process should end then.
+  Result<void> hold(const std::stop_token& stop);
+  /// Give the lease up, if held; the next candidate takes over at once.
+  void release();
+
+  /// Whether this process leads now, by the clock. Safe from any thread.
+  bool leading() const;
+  /// Who led when the lease was last read; empty if nobody. Safe from any thread.
+  std::string holder() const;
+
+ private:
+  struct State {
+    std::optional<SteadyTime> renewed;  ///< start of the last successful renewal; while leading
+    std::string holder;
+  };
+
+  Result<void> read(const std::stop_token& stop);
+  Result<void> write(LeaseMove move, const std::stop_token& stop);
+  Result<void> claim(const std::stop_token& stop);
+  Result<void> lost(Code code, const std::string& why);
+  client::CallOptions call(const std::stop_token& stop, Duration timeout) const;
+  void note(std::optional<api::Lease> lease);
+  void lead_since(std::optional<SteadyTime> renewed);
+
+  client::Reader& reader_;
+  client::Writer& writer_;
+  LeaderOptions options_;
+  Env env_;
+  Gauge& gauge_;
+  Jitter jitter_;
+  LeaseView view_;  ///< of the electing thread only
+  Guarded<State> state_;
+};
+
+}  // namespace millrace::runtime

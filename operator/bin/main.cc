@@ -1,0 +1,45 @@
+/// The program: reads the world (arguments, environment, files), wires the parts, handles signals.
+#include <malloc.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "controllers/shell/zone_files.h"
+#include "operator/bin/run_operator.h"
+#include "operator/cli/cli.h"
+
+namespace {
+
+constexpr const char* kZoneDir = "/usr/share/zoneinfo";
+
+std::optional<std::string> variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // glibc would give each thread an arena of its own, which thirty mostly idle threads do not need.
+  mallopt(M_ARENA_MAX, 2);
+  // A peer that hangs up is an error of write(), not a reason to die.
+  signal(SIGPIPE, SIG_IGN);
+  const millrace::SystemClock clock;
+  millrace::shell::ZoneFiles zones(kZoneDir);
+  const millrace::cli::Environment environment{
+      .in = std::cin,
+      .out = std::cout,
+      .err = std::cerr,
+      .clock = clock,
+      .read_file = millrace::cli::read_file,
+      .variable = variable,
+      .load_zone = [&](const std::string& name) { return zones.find(name); },
+      .run_operator =
+          [&](const millrace::cli::OperatorOptions& options) {
+            return millrace::bin::run_operator(options, clock);
+          },
+  };
+  return millrace::cli::run(argc, argv, environment);
+}

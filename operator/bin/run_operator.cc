@@ -1,0 +1,164 @@
+#include "operator/bin/run_operator.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <iostream>
+#include <random>
+#include <stop_token>
+#include <thread>
+
+#include "controllers/shell/operator.h"
+#include "kubeclient/base/hash.h"
+#include "kubeclient/base/log.h"
+#include "kubeclient/base/metrics.h"
+#include "kubeclient/client/client.h"
+#include "kubeclient/client/credentials.h"
+#include "kubeclient/client/kubeconfig.h"
+#include "kubeclient/http/loop.h"
+#include "kubeclient/runtime/env.h"
+#include "operator/cli/version.h"
+#include "operator/gateway/gateway.h"
+
+namespace millrace::bin {
+namespace {
+
+/// "<host>_<random>": two operators on one machine, or one restarted, are never the same holder.
+std::string identity() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host = {'m', 'r'};
+  std::random_device random;
+  const std::uint64_t value = (std::uint64_t{random()} << 32) | random();
+  return std::string(host.data()) + "_" + hex(value, 16);
+}
+
+/// Turns SIGTERM and SIGINT into a stop request, on a thread that does nothing else. The signals
+/// must be blocked in all threads before it is built.
+class SignalWaiter {
+ public:
+  SignalWaiter(const sigset_t& signals, const Logger& log)
+      : thread_([this, signals, &log] {
+          runtime::name_this_thread("mr-signal");
+          int signal = 0;
+          if (sigwait(&signals, &signal) == 0 && signal != SIGUSR2) {
+            log.info("stopping", {kv("signal", signal == SIGINT ? "SIGINT" : "SIGTERM")});
+          }
+          stop_.request_stop();
+        }) {}
+  ~SignalWaiter() {
+    pthread_kill(thread_.native_handle(), SIGUSR2);  // wakes it when no signal came
+    thread_.join();
+  }
+  SignalWaiter(const SignalWaiter&) = delete;
+  SignalWaiter& operator=(const SignalWaiter&) = delete;
+
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  std::stop_source stop_;
+  std::thread thread_;
+};
+
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+shell::OperatorSettings settings_of(const cli::OperatorOptions& options) {
+  shell::OperatorSettings settings;
+  settings.namespaces = options.namespaces;
+  settings.workers = options.workers;
+  settings.leader_elect = options.leader_elect;
+  settings.lease_namespace = options.lease_namespace;
+  settings.identity = identity();
+  settings.config = options.config;
+  return settings;
+}
+
+/// Ask the server who it is: a wrong address, CA or token shows here, before anything else starts.
+Result<std::string> greet(client::Client& api, const std::stop_token& stop) {
+  client::CallOptions options;
+  options.stop = stop;
+  options.timeout = std::chrono::seconds(10);
+  return api.raw_get("/version", options);
+}
+
+}  // namespace
+
+int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
+  const sigset_t signals = block_signals();
+  const Logger log(stderr_sink(), options.log_level);
+  const client::Environment environment = client::read_environment();
+  const auto config = client::load_config(
+      {.kubeconfig = options.kubeconfig, .context = options.context}, environment);
+  if (!config.ok()) {
+    std::cerr << "millrace operator: " << config.error().message << "\n";
+    return 1;
+  }
+
+  MetricsRegistry metrics;
+  const runtime::SystemPause pause;
+  const runtime::Env env{clock, pause, metrics, log};
+  client::Credentials credentials(*config, environment, clock);
+  // Two connections: a burst of calls never waits behind watches for a stream, nor the other way.
+  const auto loop_options = client::loop_options(*config);
+  http::Loop calls(loop_options);
+  auto watch_options = loop_options;
+  watch_options.thread_name = "mr-io-watch";
+  http::Loop watches(watch_options);
+  client::Client api(*config, credentials, calls, watches, metrics, log, "operator");
+
+  SignalWaiter signal_waiter(signals, log);
+  const std::stop_token stop = signal_waiter.token();
+  shell::Operator engine(api, api, settings_of(options), env);
+
+  std::unique_ptr<gateway::Gateway> web;
+  if (options.metrics) {
+    gateway::GatewayOptions web_options;
+    web_options.host = options.metrics->host;
+    web_options.port = options.metrics->port;
+    auto started = gateway::Gateway::start(web_options,
+                                           gateway::operator_routes(
+                                               metrics, [] { return Result<>(); },
+                                               [&]() -> Result<> {
+                                                 if (engine.ready()) return {};
+                                                 return fail(Code::Unavailable,
+                                                             "the caches are not synced yet");
+                                               }),
+                                           log);
+    if (!started.ok()) {
+      std::cerr << "millrace operator: --metrics-address: " << started.error().message << "\n";
+      return 1;
+    }
+    web = *std::move(started);
+    log.info("serving metrics", {kv("port", static_cast<int>(web->port()))});
+  }
+
+  const auto version = greet(api, stop);
+  // 403 is no reason to give up: who may not read the version may still do the work.
+  if (!version.ok() && version.error().code == Code::Denied && version.error().http_status != 403) {
+    std::cerr << "millrace operator: " << config->source << ": " << version.error().message << "\n";
+    return 1;
+  }
+  log.info("starting",
+           {kv("version", cli::version_info().version), kv("commit", cli::version_info().commit),
+            kv("server", config->server), kv("workers", options.workers)});
+  if (!version.ok()) {
+    log.warn("the API server does not answer; waiting for it", {kv("error", version.error())});
+  }
+  const shell::OperatorEnd end = engine.run(stop);
+  if (end == shell::OperatorEnd::LeaseLost) {
+    log.error("lease lost, ending the process");
+    return 1;
+  }
+  log.info("stopped");
+  return 0;
+}
+
+}  // namespace millrace::bin

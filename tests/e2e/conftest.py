@@ -1,0 +1,180 @@
+"""Fixtures of the end-to-end tests; README.md in this folder explains how to use them."""
+import itertools
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import AuditLog, Cluster, FaultProxy, Kube, Operator  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KEEP = "MILLRACE_E2E_KEEP"  # a folder: clusters live there and stay up after the session
+SESSION = "MILLRACE_E2E_SESSION"  # set by the first process of a session for its workers
+
+
+def pytest_configure(config):
+    if SESSION not in os.environ:
+        kept = os.environ.get(KEEP)
+        if kept:
+            pathlib.Path(kept).mkdir(parents=True, exist_ok=True)
+        os.environ[SESSION] = kept or tempfile.mkdtemp(prefix="millrace-e2e-")
+        config.millrace_owner = True
+
+
+def pytest_unconfigure(config):
+    if getattr(config, "millrace_owner", False):
+        session = os.environ.pop(SESSION)
+        if not os.environ.get(KEEP):
+            for cluster in clusters(session).values():
+                cluster.down()
+            shutil.rmtree(session, ignore_errors=True)
+
+
+def clusters(session):
+    return {"sim": Cluster(pathlib.Path(session) / "sim", real=False),
+            "real": Cluster(pathlib.Path(session) / "real", real=True)}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--all"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="slow; scripts/test --all runs it"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        for operator in getattr(item, "millrace_operators", []):
+            report.sections.append((f"log of {operator.log_path}", operator.tail(80)))
+    return report
+
+
+# --- clusters ---
+
+
+@pytest.fixture(scope="session")
+def sim():
+    """The cluster whose pods are simulated. What they do: tests/cluster/kwok-stages.yaml."""
+    return clusters(os.environ[SESSION])["sim"].up()
+
+
+@pytest.fixture(scope="session")
+def real():
+    """The cluster with a real node; skips, with the reason, where this machine cannot run one."""
+    if obstacle := Cluster.obstacle():
+        pytest.skip(f"no real node on this machine: {obstacle}")
+    return clusters(os.environ[SESSION])["real"].up()
+
+
+_numbers = itertools.count(1)
+
+
+def _namespace(cluster, request):
+    """A namespace of the test's own, with its default service account there."""
+    short = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
+    name = f"{short}-{os.getpid() % 10000}-{next(_numbers)}"
+    kube = Kube(cluster, name)
+    kube.kubectl("create", "namespace", name)
+    kube.wait("serviceaccount", "default", lambda _: True, "being there")
+    return kube
+
+
+@pytest.fixture
+def kube(sim, request):
+    """A fresh namespace in the simulated cluster."""
+    return _namespace(sim, request)
+
+
+@pytest.fixture
+def real_kube(real, request):
+    """A fresh namespace in the real cluster; its pods are ended afterwards."""
+    kube = _namespace(real, request)
+    yield kube
+    kube.kubectl("delete", "namespace", kube.namespace, "--wait=false")
+
+
+# --- the operator ---
+
+
+@pytest.fixture(scope="session")
+def millrace():
+    """Path of the binary: MILLRACE_BIN, else the release build, else the dev build."""
+    for path in filter(None, [os.environ.get("MILLRACE_BIN"), ROOT / "build/release/bin/millrace", ROOT / "build/dev/bin/millrace"]):
+        if os.access(path, os.X_OK):
+            return pathlib.Path(path)
+    pytest.fail("no millrace binary: build one (cmake --preset release && cmake --build --preset release), or set MILLRACE_BIN")
+
+
+def install_crds(kube):
+    def action():
+        kube.kubectl("apply", "-f", str(ROOT / "manifests/crds"))
+        for plural in ("pipelines", "pipelineruns"):
+            kube.wait_condition("crd", f"{plural}.millrace.dev", "Established")
+    kube.cluster.once("crds", action)
+
+
+@pytest.fixture
+def crds(kube):
+    """The namespace of `kube`, with the CRDs there, for tests that need no operator."""
+    install_crds(kube)
+    return kube
+
+
+@pytest.fixture
+def start_operator(millrace, request):
+    """Function `start_operator(kube, start=True, **options)` → a ready Operator (options: harness/operator.py).
+    At the end of the test each is stopped, must end with 0 unless it was killed, and its log must hold no sanitizer report."""
+    request.node.millrace_operators = []
+    folder = pathlib.Path(os.environ.get("MILLRACE_TEST_RESULTS") or pathlib.Path(os.environ[SESSION]) / "results")
+    folder = folder / "operators" / re.sub(r"[^A-Za-z0-9]+", "-", request.node.name)[:80]
+
+    def make(kube, start=True, **options):
+        install_crds(kube)
+        made = request.node.millrace_operators
+        options.setdefault("name", f"operator-{kube.namespace}-{len(made) + 1}")
+        operator = Operator(millrace, kube, folder, **options)
+        made.append(operator)
+        return operator.start() if start else operator
+
+    yield make
+    problems = []
+    for operator in request.node.millrace_operators:
+        try:
+            if operator.alive() and (code := operator.stop()) != 0:
+                problems.append(f"{operator.log_path}: ended with {code} on TERM")
+        except AssertionError as error:
+            problems.append(str(error))
+        problems += [f"{operator.log_path}: {line}" for line in operator.sanitizer_reports()]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(params=["millrace", "kubernetes"])
+def job_controller(request):
+    """Both Job controllers, one after the other: start_operator(kube, config={"jobController": job_controller})."""
+    return request.param
+
+
+@pytest.fixture
+def audit(kube):
+    """The simulated cluster's audit log from here on; count with namespace=kube.namespace."""
+    return AuditLog(kube.cluster)
+
+
+@pytest.fixture
+def fault_proxy(kube, tmp_path):
+    """A proxy in front of the simulated cluster's API server; give its kubeconfig to start_operator."""
+    proxy = FaultProxy(kube.cluster, tmp_path)
+    yield proxy
+    proxy.close()

@@ -1,0 +1,8 @@
+"""What the end-to-end tests stand on: clusters, kubectl, the operator as a process, the audit log. See ../README.md."""
+from harness.audit import AuditLog, Call
+from harness.cluster import Cluster
+from harness.kube import Kube
+from harness.operator import Operator
+from harness.proxy import FaultProxy, Request
+
+__all__ = ["AuditLog", "Call", "Cluster", "FaultProxy", "Kube", "Operator", "Request"]

@@ -1,0 +1,147 @@
+"""What a newcomer applies: the installation and the samples, on the real API server."""
+import json
+import pathlib
+import re
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from harness import Kube
+from harness.kube import KubectlError
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
+SYSTEM = "millrace-system"
+ACCOUNT = f"system:serviceaccount:{SYSTEM}:millrace-operator"
+
+
+def kustomized(folder):
+    done = subprocess.run(["kubectl", "kustomize", ROOT / folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def only(objects, kind):
+    return [each for each in objects if each["kind"] == kind]
+
+
+def apply_manifests(kube):
+    return Kube(kube.cluster, SYSTEM).kubectl("apply", "--validate=strict", "-k", ROOT / "manifests")
+
+
+@pytest.fixture
+def installed(crds):
+    """The cluster after `kubectl apply -k manifests`. Its pods are simulated, so the operators of other tests stay alone."""
+    def install():
+        apply_manifests(crds)
+    crds.cluster.once("manifests", install)
+    return crds
+
+
+def test_everything_is_applied_and_applying_again_changes_nothing(installed):
+    again = apply_manifests(installed).strip().splitlines()
+    assert len(again) == len(kustomized("manifests")) and not [line for line in again if line.endswith("created")]
+    Kube(installed.cluster, SYSTEM).kubectl("diff", "-k", ROOT / "manifests")  # fails with what differs
+
+
+def test_the_deployment_meets_the_strictest_pod_security(installed):
+    """The namespace enforces the profile `restricted`; a pod made from the template is admitted by a dry run."""
+    system = Kube(installed.cluster, SYSTEM)
+    deployment = system.get("deployment", "millrace-operator")
+    template = deployment["spec"]["template"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": template["metadata"]["labels"]},
+           "spec": template["spec"]}
+    system.create(pod, "--dry-run=server")
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    with pytest.raises(KubectlError, match="restricted"):
+        system.create(pod, "--dry-run=server")
+
+
+def test_the_deployment_mounts_the_configuration_that_was_generated(installed):
+    objects = kustomized("manifests")
+    [config] = only(objects, "ConfigMap")
+    [deployment] = only(objects, "Deployment")
+    assert config["data"]["millrace.yaml"] == (ROOT / "config/millrace.yaml").read_text()
+    [volume] = deployment["spec"]["template"]["spec"]["volumes"]
+    assert volume["configMap"]["name"] == config["metadata"]["name"] != "millrace-config"
+    assert config["metadata"]["namespace"] == SYSTEM
+
+
+def test_the_deployment_starts_a_command_that_the_program_accepts(millrace):
+    """The flags, ports and paths of the Deployment are those of the program: it gets past them, to the missing cluster."""
+    [deployment] = only(kustomized("manifests"), "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    arguments = [argument.replace("/etc/millrace/", f"{ROOT}/config/").replace("$(POD_NAMESPACE)", SYSTEM)
+                 for argument in container["args"] if not argument.startswith("--metrics-address")]
+    done = subprocess.run([millrace, *arguments, "--metrics-address=0", "--kubeconfig=nowhere"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "nowhere" in done.stderr, done.stderr
+    [address] = [argument for argument in container["args"] if argument.startswith("--metrics-address")]
+    [port] = container["ports"]
+    assert address.endswith(f":{port['containerPort']}")
+
+
+def test_everything_ours_is_in_our_namespace_and_nothing_is_privileged():
+    for each in kustomized("manifests"):
+        namespace = each["metadata"].get("namespace")
+        cluster_wide = each["kind"] in ("Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding")
+        assert (namespace is None) if cluster_wide else (namespace == SYSTEM), each["metadata"]
+        if each["kind"] in ("ClusterRole", "Role"):
+            assert "*" not in json.dumps(each["rules"]), f"{each['metadata']['name']} has a wildcard"
+            assert not re.search(r'"(secrets|escalate|bind|impersonate)"', json.dumps(each["rules"]))
+
+
+@pytest.mark.parametrize("verb,resource,allowed", [
+    ("create", "jobs.batch", True), ("patch", "jobs.batch/status", True), ("create", "pods", True),
+    ("patch", "pipelineruns.millrace.dev/status", True), ("create", "events.events.k8s.io", True),
+    ("get", "secrets", False), ("create", "pods/exec", False), ("delete", "pipelines.millrace.dev", False),
+    ("update", "nodes", False), ("create", "clusterrolebindings.rbac.authorization.k8s.io", False),
+])
+def test_the_operator_may_do_its_work_and_no_more(installed, verb, resource, allowed):
+    name, _, sub = resource.partition("/")
+    words = ["auth", "can-i", verb, name, f"--as={ACCOUNT}", *([f"--subresource={sub}"] if sub else [])]
+    assert (installed.kubectl(*words, check=False).strip() == "yes") == allowed
+
+
+@pytest.mark.parametrize("role,verb,kind,allowed", [
+    ("view", "get", "pipelines.millrace.dev", True), ("view", "create", "pipelineruns.millrace.dev", False),
+    ("edit", "create", "pipelineruns.millrace.dev", True), ("edit", "delete", "pipelines.millrace.dev", True),
+    ("admin", "create", "pipelines.millrace.dev", True),
+])
+def test_the_built_in_roles_cover_our_kinds(installed, role, verb, kind, allowed):
+    installed.kubectl("create", "rolebinding", f"a-{role}", f"--clusterrole={role}", f"--user={role}-user")
+
+    def may(*words):
+        return installed.kubectl("auth", "can-i", *words, f"--as={role}-user", check=False).strip() == "yes"
+
+    deadline = time.monotonic() + 30  # a controller adds our rules to the built-in roles
+    while not may("get", "pipelines.millrace.dev"):
+        assert time.monotonic() < deadline, f"the role {role} never got our kinds"
+    assert may(verb, kind) == allowed
+    assert not may("patch", "pipelineruns.millrace.dev", "--subresource=status")
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_a_sample_is_accepted_and_runs(kube, start_operator, millrace, sample):
+    """Each sample is valid offline, is applied with strict validation, and its run comes to the end that its comments say."""
+    done = subprocess.run([millrace, "validate", "--config", ROOT / "config/demo.yaml", sample], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    documents = [document for document in yaml.safe_load_all(sample.read_text()) if document]
+    for document in documents:  # what its simulated pods do
+        if document["kind"] == "Pipeline":
+            outcome = {"retry": "fail:1@build-step-flaky", "timeout": "hang"}.get(sample.stem)
+            document["metadata"]["annotations"] = {"test.millrace.dev/outcome": outcome} if outcome else {}
+        elif sample.stem == "timeout":
+            document["spec"]["timeout"] = "2s"
+    start_operator(kube, config=(ROOT / "config/demo.yaml").read_text())
+    kube.apply(documents, "--validate=strict")
+    for document in documents:
+        if document["kind"] == "Pipeline":
+            kube.wait_condition("pipeline", document["metadata"]["name"], "Ready", "True")
+    runs = [document["metadata"]["name"] for document in documents if document["kind"] == "PipelineRun"]
+    for name in runs:
+        run = kube.wait_run(name, succeeded="False" if sample.stem in ("retry", "timeout") else "True")
+        if sample.stem == "retry":
+            assert run["status"]["retryStatus"]["retryCount"] == 2
+    assert runs or sample.stem == "scheduled"

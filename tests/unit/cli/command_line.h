@@ -1,0 +1,33 @@
+/// Runs command lines without a process.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/cli/cli.h"
+
+namespace millrace::cli {
+
+/// What one command line did.
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string err;
+  std::optional<OperatorOptions> started;  ///< set when the operator would have run
+};
+
+/// The world a command line sees.
+struct World {
+  std::map<std::string, std::string> files{};
+  std::map<std::string, std::string> variables{};
+  std::string input{};
+  Time now{};
+};
+
+/// Run `millrace` with `arguments` in `world`. Time zones are UTC, Test/East (UTC+05:30)
+/// and Europe/Berlin with the rules of today.
+Outcome run_line(const std::vector<std::string>& arguments, const World& world = {});
+
+}  // namespace millrace::cli

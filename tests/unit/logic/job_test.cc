@@ -1,0 +1,231 @@
+#include "controllers/logic/job.h"
+
+#include <gtest/gtest.h>
+
+#include "controllers/logic/labels.h"
+#include "controllers/logic/names.h"
+#include "tests/unit/logic/world.h"
+
+namespace millrace::logic {
+namespace {
+
+using namespace std::chrono_literals;
+using codec::Value;
+
+/// A world with one Job "j" of ours; `spec` are further members of its spec.
+World with_job(const std::string& spec = "") {
+  World w;
+  w.put(R"({"kind":"Job","metadata":{"name":"j"},"spec":{"managedBy":"millrace.dev/job-controller",
+      "backoffLimit":0,"completions":1,"parallelism":1)" +
+        spec + R"(,"template":{"metadata":{"labels":{"a":"b","job-name":"j"},
+      "annotations":{"c":"d"}},"spec":{"restartPolicy":"Never",
+      "containers":[{"name":"build-step-x","image":"i"}]}}}})");
+  w.reconcile_job("j");
+  return w;
+}
+
+/// The conditions as "Type=Status/Reason".
+std::vector<std::string> conditions(World& w) {
+  std::vector<std::string> out;
+  for (const auto& c : w.get<api::Job>("j").status.conditions) {
+    out.push_back(c.type + "=" + c.status + "/" + c.reason);
+  }
+  return out;
+}
+using Texts = std::vector<std::string>;
+
+TEST(PlanJob, MakesThePodOfTheTemplate) {
+  World w = with_job();
+  const std::string name = w.only_pod();
+  EXPECT_EQ(name, pod_name("j", w.get<api::Job>("j").metadata.uid));
+  const auto pod = w.get<api::Pod>(name);
+  EXPECT_EQ(pod.metadata.label("a"), "b");
+  EXPECT_EQ(pod.metadata.label("job-name"), "j");
+  EXPECT_EQ(pod.metadata.annotation("c"), "d");
+  ASSERT_NE(pod.metadata.controller_ref(), nullptr);
+  EXPECT_EQ(pod.metadata.controller_ref()->kind, "Job");
+  EXPECT_EQ(w.find("Pod", name)->at_path({"spec", "restartPolicy"})->as_string(), "Never");
+  w.settle();
+  EXPECT_EQ(w.log, Texts{"Create Pod " + name}) << "nothing more until something happens";
+}
+
+TEST(PlanJob, SuccessIsOneWriteThatTheServerAccepts) {
+  World w = with_job();
+  w.succeed_pod(w.only_pod());
+  w.settle();
+  EXPECT_EQ(w.log.size(), 2u);
+  EXPECT_EQ(conditions(w), (Texts{"SuccessCriteriaMet=True/CompletionsReached",
+                                  "Complete=True/CompletionsReached"}));
+  const auto status = w.get<api::Job>("j").status;
+  EXPECT_EQ(status.succeeded, 1);
+  ASSERT_TRUE(status.start_time && status.completion_time);
+  EXPECT_GE(*status.completion_time, *status.start_time);
+  w.advance(48h);
+  EXPECT_EQ(w.log.size(), 2u) << "finished Jobs need nothing";
+}
+
+TEST(PlanJob, LongLivedPodsAreShownAsActiveOnce) {
+  World w = with_job();
+  w.run_pod(w.only_pod());
+  w.advance(1500ms);
+  const auto status = w.get<api::Job>("j").status;
+  EXPECT_EQ(status.active, 1);
+  ASSERT_TRUE(status.start_time.has_value());
+  w.advance(5min);
+  EXPECT_EQ(w.log.size(), 2u);
+  w.fail_pod(w.only_pod(), 0, 2);
+  w.settle();
+  const auto end = w.get<api::Job>("j").status;
+  EXPECT_EQ(end.start_time, status.start_time) << "the server refuses another";
+  EXPECT_EQ(end.active, 0);
+  EXPECT_EQ(end.failed, 1);
+  EXPECT_FALSE(end.completion_time.has_value());
+  EXPECT_EQ(conditions(w),
+            (Texts{"FailureTarget=True/BackoffLimitExceeded", "Failed=True/BackoffLimitExceeded"}));
+}
+
+TEST(PlanJob, EndsOfThePod) {
+  const struct {
+    const char* name;
+    const char* pod;
+    const char* reason;
+  } cases[] = {
+      {"evicted", R"({"phase":"Failed","reason":"Evicted"})", "Evicted"},
+      {"exit code",
+       R"({"phase":"Failed","containerStatuses":[{"name":"build-step-x","state":{"terminated":
+          {"exitCode":1}}}]})",
+       "BackoffLimitExceeded"},
+      {"no cause given", R"({"phase":"Failed"})", "PodFailed"},
+  };
+  for (const auto& c : cases) {
+    World w = with_job();
+    w.set_status("Pod", w.only_pod(), c.pod);
+    w.settle();
+    EXPECT_EQ(conditions(w).back(), std::string("Failed=True/") + c.reason) << c.name;
+  }
+}
+
+TEST(PlanJob, OwnDeadline) {
+  World w = with_job(R"(,"activeDeadlineSeconds":60)");
+  w.run_pod(w.only_pod());
+  w.advance(58s);
+  EXPECT_FALSE(w.get<api::Pod>(w.only_pod()).metadata.deletion_timestamp.has_value());
+  w.advance(3s);
+  EXPECT_TRUE(w.get<api::Pod>(w.only_pod()).metadata.deletion_timestamp.has_value());
+  EXPECT_TRUE(conditions(w).empty()) << "not before the pod has ended";
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(conditions(w).back(), "Failed=True/DeadlineExceeded");
+}
+
+TEST(PlanJob, APodThatOnlyALiveReadFoundIsLookedAtAgain) {
+  World w = with_job();
+  w.run_pod(w.only_pod());
+  w.advance(5s);
+  const auto job = w.get<api::Job>("j");
+  const auto pod = w.get<api::Pod>(w.only_pod());
+  JobInput input;
+  input.now = w.now;
+  input.job = &job;
+  input.pods = {&pod};
+  EXPECT_EQ(plan_job(input).recheck, std::nullopt) << "its end is an event";
+  input.live = true;
+  EXPECT_EQ(plan_job(input).recheck, Duration(30s));
+}
+
+TEST(PlanJob, ADeadlineBeyondAllTimesIsNone) {
+  for (const char* seconds : {"10000000000", "9223372036854775807"}) {
+    World w = with_job(R"(,"activeDeadlineSeconds":)" + std::string(seconds));
+    w.run_pod(w.only_pod());
+    w.advance(1h);
+    EXPECT_FALSE(w.get<api::Pod>(w.only_pod()).metadata.deletion_timestamp.has_value()) << seconds;
+    EXPECT_TRUE(conditions(w).empty()) << seconds;
+  }
+}
+
+TEST(PlanJob, StopOrderBeforeThePodCouldBeMade) {
+  World w;
+  w.refuse = [](const Action&) { return refusal(Code::Throttled, "exceeded quota"); };
+  w.put(R"({"kind":"Job","metadata":{"name":"j","annotations":{"millrace.dev/stop":"Cancelled",
+      "millrace.dev/stop-message":"on request"}},
+      "spec":{"managedBy":"millrace.dev/job-controller","template":{"spec":{}}}})");
+  w.settle();
+  EXPECT_TRUE(w.names("Pod").empty());
+  EXPECT_EQ(conditions(w).back(), "Failed=True/Cancelled");
+}
+
+TEST(PlanJob, LostPods) {
+  World seen = with_job();
+  seen.settle();
+  seen.erase("Pod", seen.only_pod());
+  seen.settle();
+  EXPECT_EQ(conditions(seen).back(), "Failed=True/PodLost") << "seen by this process";
+  EXPECT_EQ(seen.reads, 1) << "absence is checked with the server";
+
+  World recorded = with_job();
+  recorded.advance(2s);
+  recorded.restart();
+  recorded.erase("Pod", recorded.only_pod());
+  recorded.settle();
+  EXPECT_EQ(conditions(recorded).back(), "Failed=True/PodLost") << "recorded as active";
+
+  World stuck = with_job();
+  stuck.run_pod(stuck.only_pod());
+  (*stuck.find("Pod", stuck.only_pod()))["metadata"]["deletionTimestamp"] =
+      format_time(stuck.now + 30s);
+  stuck.advance(80s);
+  EXPECT_TRUE(stuck.get<api::Job>("j").status.conditions.empty());
+  stuck.advance(15s);
+  EXPECT_EQ(conditions(stuck).back(), "Failed=True/NodeLost") << "its node does not answer";
+}
+
+TEST(PlanJob, SuspendAndResume) {
+  World w = with_job();
+  w.run_pod(w.only_pod());
+  w.advance(2s);
+  (*w.find("Job", "j"))["spec"]["suspend"] = true;
+  w.settle();
+  EXPECT_TRUE(w.get<api::Pod>(w.only_pod()).metadata.deletion_timestamp.has_value());
+  w.finish_deletions();
+  w.finish_deletions();
+  w.settle();
+  EXPECT_EQ(conditions(w), Texts{"Suspended=True/JobSuspended"});
+  EXPECT_FALSE(w.get<api::Job>("j").status.start_time.has_value());
+  (*w.find("Job", "j"))["spec"]["suspend"] = false;
+  w.settle();
+  w.run_pod(w.only_pod());
+  w.advance(2s);
+  EXPECT_EQ(conditions(w), Texts{"Suspended=False/JobResumed"});
+  w.succeed_pod(w.only_pod());
+  w.settle();
+  EXPECT_EQ(conditions(w).back(), "Complete=True/CompletionsReached");
+}
+
+TEST(PlanJob, WhatIsNotOursOrNotPossible) {
+  World foreign = with_job();
+  World w;
+  w.put(
+      R"({"kind":"Job","metadata":{"name":"j"},"spec":{"managedBy":"kueue.x-k8s.io/multikueue"}})");
+  w.settle();
+  EXPECT_TRUE(w.log.empty()) << "another controller's";
+
+  World going = with_job();
+  (*going.find("Job", "j"))["metadata"]["deletionTimestamp"] = format_time(going.now);
+  going.erase("Pod", going.only_pod());
+  const std::size_t before = going.log.size();
+  going.settle();
+  EXPECT_EQ(going.log.size(), before) << "being deleted";
+
+  for (const char* spec : {R"(,"completions":3)", R"(,"parallelism":2)", R"(,"backoffLimit":6)"}) {
+    World many;
+    many.put(R"({"kind":"Job","metadata":{"name":"j"},"spec":{
+        "managedBy":"millrace.dev/job-controller")" +
+             std::string(spec) + R"(,"template":{"spec":{}}}})");
+    many.settle();
+    EXPECT_EQ(conditions(many).back(), "Failed=True/Unsupported") << spec;
+    EXPECT_TRUE(many.names("Pod").empty()) << spec;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::logic
