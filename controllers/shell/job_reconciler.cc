@@ -87,10 +87,12 @@ Result<JobPlan> JobReconciler::plan(Gathered& gathered, const std::stop_token& s
 Result<runtime::Outcome> JobReconciler::act(Gathered& gathered, const JobPlan& todo,
                                             const std::stop_token& stop) {
   const std::string uid = gathered.job->metadata.uid;
+  bool met = false;
   for (const Action& action : todo.actions) {
     auto done = actor_.perform(action, stop);
     if (done.ok()) {
       if (action.verb != Action::Verb::Create) continue;
+      met = met || done->existed;
       memory_.update(uid, [](JobMemory& m) { m = {.pod_seen = true, .create_failures = 0}; });
       tell_run(*gathered.job, std::nullopt);
       continue;
@@ -112,6 +114,8 @@ Result<runtime::Outcome> JobReconciler::act(Gathered& gathered, const JobPlan& t
     MR_ASSIGN(const JobPlan second, plan(gathered, stop));
     return act(gathered, second, stop);
   }
+  // A pod that was there before us may have left the cache for good, and then raises no event.
+  if (met) return runtime::RequeueAfter{};
   if (!todo.recheck) return runtime::Done{};
   return runtime::RequeueAfter{*todo.recheck};
 }

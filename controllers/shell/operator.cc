@@ -86,7 +86,8 @@ struct Operator::Impl final : WriteObserver {
   void connect();
   /// Drop from the caches what belongs to `run`, if that has ended: finished Jobs, and pods that
   /// have ended whose Job is finished or dropped. They would take most of the memory, and nobody
-  /// asks for them. Should a Job turn up late and miss its pod, it meets it when it creates it.
+  /// asks for them. Should a Job turn up late and miss its pod, it meets it when it creates it, and
+  /// then reads it live.
   void release(const crds::PipelineRun& run);
   /// The same for the run that `child` belongs to.
   void release_run_of(const api::ObjectMeta& child);
@@ -301,7 +302,9 @@ void Operator::Impl::release(const crds::PipelineRun& run) {
     if (!logic::has_ended(*pod)) continue;
     const api::OwnerReference* owner = pod->metadata.controller_ref();
     const auto job = owner ? jobs.store().get({pod->metadata.ns, owner->name}) : nullptr;
-    if (!job || logic::is_finished(*job)) pods.drop(api::key_of(pod->metadata));
+    // Until the first list of Jobs is in, a Job that is not known may be one that needs its pod.
+    const bool over = job ? logic::is_finished(*job) : jobs.has_synced();
+    if (over) pods.drop(api::key_of(pod->metadata));
   }
   for (const auto& job : jobs.store().by_index(kByRunUid, uid)) {
     if (!logic::is_finished(*job)) continue;

@@ -1,0 +1,29 @@
+/// What clients are told about the kinds: discovery and OpenAPI documents, made of the
+/// descriptions.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kubeclient/codec/value.h"
+
+namespace millrace::schema {
+
+/// One document that is served as it is.
+struct Document {
+  std::string path;        ///< "/openapi/v3/apis/batch/v1"
+  std::string media_type;  ///< "application/json"
+  std::string body;
+  std::string etag;  ///< quoted, from the content
+};
+
+/// /version, /api, /apis, /api/v1, /apis/GROUP, /apis/GROUP/VERSION: plain discovery. Built at the
+/// first call.
+const Document* discovery_document(std::string_view path);
+/// /api and /apis as apidiscovery.k8s.io/v2 APIGroupDiscoveryList.
+const Document* aggregated_document(std::string_view path);
+/// /openapi/v3 and what it names; the hashes in its addresses are not looked at.
+const Document* openapi_document(std::string_view path);
+
+}  // namespace millrace::schema
