@@ -18,9 +18,9 @@ namespace millrace::apiserver {
 struct Refusal {
   int code = 500;
   std::string reason;  ///< "NotFound"; may be empty
-  std::string message;
-  codec::Value details;        ///< null: none
-  std::string continue_token;  ///< metadata.continue, for expired lists
+  std::string message = {};
+  codec::Value details = {};        ///< null: none
+  std::string continue_token = {};  ///< metadata.continue, for expired lists
 };
 
 /// A value or a refusal. `Result` does not carry the details that clients look at.
