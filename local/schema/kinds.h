@@ -20,6 +20,9 @@ struct Column {
   std::string path;  ///< custom kinds: the JSON path; empty for built-in ones
 };
 
+/// Makes one shape of an object from another.
+using Convert = codec::Value (*)(const codec::Value&);
+
 /// One kind, and all that discovery says of it.
 struct Kind {
   api::ApiResource resource;
@@ -27,12 +30,19 @@ struct Kind {
   std::string list_kind;
   std::vector<std::string> short_names;
   std::vector<std::string> categories;
-  bool status = false;  ///< has the subresource "status"
-  bool custom = false;  ///< ours, served as from a CustomResourceDefinition
+  bool status = false;            ///< has the subresource "status"
+  bool scale = false;             ///< has the subresource "scale", an autoscaling/v1 Scale
+  bool log = false;               ///< has the subresource "log"
+  bool delete_collection = true;  ///< a whole collection may be deleted in one request
+  bool custom = false;            ///< ours, served as from a CustomResourceDefinition
   const Type* type = nullptr;
   std::vector<Column> columns;
+  /// Kinds that are another shape of the objects of a kind above: from and to what is stored. Null:
+  /// stored as it is.
+  Convert to_stored = nullptr;
+  Convert from_stored = nullptr;
 
-  /// The storage's name of it: "pods", or "jobs.batch".
+  /// The storage's name of it: "pods", or "jobs.batch". Events of both groups are "events".
   std::string storage_name() const;
 };
 
@@ -43,5 +53,10 @@ const Kind* find_kind(std::string_view group, std::string_view version, std::str
 /// By group, version and kind; null when not served.
 const Kind* find_kind_by_name(std::string_view group, std::string_view version,
                               std::string_view kind);
+
+/// autoscaling/v1 Scale, the body of the subresource "scale".
+const Type& scale_type();
+/// metav1.ObjectMeta, which all kinds have.
+const Type& metadata_type();
 
 }  // namespace millrace::schema
