@@ -1,7 +1,9 @@
 /// Versioned objects: what is now, what changed lately, and all of it on disk.
 ///
 /// One counter gives every write its version (resourceVersion), as etcd does. A write is answered
-/// only after it is on disk; what was answered survives the death of the process.
+/// only after SQLite committed it (WAL, synchronous=NORMAL): what was answered survives the death
+/// of the process, kill -9 too. A power failure or a crash of the kernel may take the last moments,
+/// but leaves the file whole, as it was at some earlier write.
 #pragma once
 
 #include <compare>
@@ -76,9 +78,9 @@ struct Listing {
 
 struct Options {
   std::string path = {};                ///< of the SQLite file; empty keeps all in memory only
-  std::size_t history_events = 4096;    ///< kept per resource, at least
-  std::size_t history_bytes = 4 << 20;  ///< of JSON in the history of one resource, about
-  std::size_t cache_bytes = 4 << 20;    ///< JSON held in memory when there is a file; rest is read
+  std::size_t history_events = 4096;    ///< kept per resource, at most
+  std::size_t history_bytes = 4 << 20;  ///< in the histories of all resources together, about
+  std::size_t cache_bytes = 2 << 20;    ///< JSON held in memory when there is a file; rest is read
 };
 
 /// Pulls the writes of one resource in order. One reader; does not block.
@@ -97,7 +99,8 @@ class Storage {
  public:
   virtual ~Storage() = default;
 
-  /// The object, or null. Errors: Unavailable when the file cannot be read.
+  /// The object, or null. Errors: Unavailable when the file cannot be read, Malformed when what it
+  /// gives is damaged.
   virtual Result<RecordRef> get(const Key& key) const = 0;
   /// Objects of `resource`, in `ns` unless that is empty, after key `after` (by ns and name), at
   /// most `limit` (0: all), as they were at `version` (0: now). Errors: Expired when the history
@@ -106,7 +109,8 @@ class Storage {
                                std::size_t limit, std::uint64_t version) const = 0;
 
   /// Errors of writes, besides those of `build`: Unavailable when the disk refuses (nothing is
-  /// changed then, and the message says what to do about it). Also: AlreadyExists.
+  /// changed then, and the message says what to do about it), Malformed when the file turns out to
+  /// be damaged. Also: AlreadyExists.
   virtual Result<RecordRef> create(const Key& key, const Build& build) = 0;
   /// Replace the object if its version is `expected`. Also: NotFound, Conflict.
   virtual Result<RecordRef> update(const Key& key, std::uint64_t expected, const Build& build) = 0;
@@ -117,8 +121,10 @@ class Storage {
   /// Version of the latest write; at least 1.
   virtual std::uint64_t version() const = 0;
   /// Follow the writes of `resource` after `version`. `notify` is called after each such write, on
-  /// the writer's thread, without a lock held; it only wakes somebody. It is not called once the
-  /// subscription is destroyed. Errors: Expired; Invalid when `version` lies in the future.
+  /// the writer's thread; it only wakes somebody. It is not called once the subscription is
+  /// destroyed: the destructor waits for a call under way, so destroy it neither in `notify` nor
+  /// under a lock that `notify` takes. Errors: Expired; Invalid when `version` lies in the future.
+  /// All subscriptions end before the storage does.
   virtual Result<std::unique_ptr<Subscription>> subscribe(std::string_view resource,
                                                           std::uint64_t version,
                                                           std::function<void()> notify) = 0;
@@ -126,8 +132,11 @@ class Storage {
   virtual void compact() = 0;
 };
 
-/// Open or create. Errors: Unavailable (folder missing, not writable, disk full, held by another
-/// process), Malformed (the file is damaged or not ours; the message names it and the cure).
+/// Open or create. The history is empty then: versions before the present one are Expired. Beside
+/// the file lie PATH-wal, PATH-shm and PATH.lock; all are for this user only. Errors: Unavailable
+/// (folder missing, not writable, disk full, held by another process), Malformed (the file is
+/// damaged, not ours, or of a later release; it is left alone, and the message names it and the
+/// cure).
 Result<std::unique_ptr<Storage>> open_storage(const Options& options);
 
 }  // namespace millrace::storage
