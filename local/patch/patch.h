@@ -11,11 +11,15 @@
 
 namespace millrace::patch {
 
-/// RFC 7386. Total.
+/// Whether `patch` can be a merge patch: an object. Errors: Malformed, worded as the API server
+/// does.
+Result<> check_merge(const codec::Value& patch);
+/// RFC 7386. Total: what is not an object replaces the target, as there.
 codec::Value merge(codec::Value target, const codec::Value& patch);
 
 /// RFC 6902, all six operations. Errors: Malformed (400: not a patch), Invalid (422: a path that is
-/// not there, or a test that failed), worded as the API server does.
+/// not there, or a test that failed; 413 in http_status: too many operations), worded as the API
+/// server does.
 Result<codec::Value> json_patch(codec::Value target, const codec::Value& patch);
 
 /// Strategic merge patch, by the merge keys of `type`: $patch (replace, delete, merge),
