@@ -92,9 +92,9 @@ struct Output {
   }
 };
 
-/// Input, processors and outputs, one after another in one pod.
+/// Input, processors and outputs, one after another in one pod; at least one step.
 struct BatchJob {
-  Input input;
+  std::optional<Input> input;
   std::vector<codec::Value> processors;  ///< core/v1 Container, as written
   std::vector<Output> outputs;
   std::vector<codec::Value> volumes;  ///< core/v1 Volume, as written
@@ -108,11 +108,14 @@ struct BatchJob {
   static void describe(V& v, Self& self) {
     v.rule(
         "!has(self.processors) || self.processors.all(p, p.name != 'input' && "
-        "!self.outputs.exists(o, 'output--' + o.name == p.name))",
+        "!(has(self.outputs) && self.outputs.exists(o, 'output--' + o.name == p.name)))",
         "a processor must not be named input, nor output--<name> of an output: those are the names "
         "of other steps; rename it");
-    v.field("input", self.input,
-            {.doc = "The first step, `input`: where the data comes from.", .required = true});
+    v.rule(
+        "has(self.input) || (has(self.processors) && size(self.processors) > 0) || "
+        "(has(self.outputs) && size(self.outputs) > 0)",
+        "give at least one step: an input, a processor or an output");
+    v.field("input", self.input, {.doc = "The first step, `input`: where the data comes from."});
     v.field("processors", self.processors,
             {.doc = "Containers that run between input and outputs, in this order.",
              .max_items = 64,
@@ -122,8 +125,6 @@ struct BatchJob {
              .kube_type = "core/v1 Container"});
     v.field("outputs", self.outputs,
             {.doc = "The last steps, in this order: where the data goes.",
-             .required = true,
-             .min_items = 1,
              .max_items = 64,
              .list_map_key = "name"});
     v.field("volumes", self.volumes,

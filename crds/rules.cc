@@ -50,14 +50,24 @@ bool custom_image(const Value& self, const Value*) {
 bool processor_names(const Value& self, const Value*) {
   const Value* processors = self.find("processors");
   if (processors == nullptr) return true;
+  const Value* outputs = self.find("outputs");
   for (const Value& processor : processors->items()) {
     const std::string& name = text(processor, "name");
     if (name == "input") return false;
-    for (const Value& output : self.find("outputs")->items()) {
+    if (outputs == nullptr) continue;
+    for (const Value& output : outputs->items()) {
       if (name == "output--" + text(output, "name")) return false;
     }
   }
   return true;
+}
+
+bool any_step(const Value& self, const Value*) {
+  const auto some = [&](std::string_view key) {
+    const Value* list = self.find(key);
+    return list != nullptr && !list->items().empty();
+  };
+  return has(self, "input") || some("processors") || some("outputs");
 }
 
 bool processor_lengths(const Value& self, const Value*) {
@@ -207,7 +217,7 @@ codec::RuleTable make_table() {
   const auto run = codec::type_info<PipelineRunSpec>();
   object_rules(codec::type_info<Input>(), {one_input});
   object_rules(codec::type_info<Output>(), {one_output, custom_image});
-  object_rules(batch, {processor_names});
+  object_rules(batch, {processor_names, any_step});
   rule(batch, "processors", processor_lengths);
   rule(codec::type_info<MicroService>(), "name", service_name);
   rule(strategy, "cronExpression", cron_shape);

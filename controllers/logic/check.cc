@@ -140,10 +140,15 @@ struct Checker {
   void check_batch(const crds::BatchJob& job) {
     const std::string base = "spec.batchJob";
     using Images = AdapterImages;
-    check_kinds(base + ".input", {{"elasticSearch", &job.input.elastic_search, "inputElasticSearch",
-                                   &Images::input_elastic_search},
-                                  {"apiServer", &job.input.api_server, "inputApiServer",
-                                   &Images::input_api_server}});
+    if (!job.input && job.processors.empty() && job.outputs.empty()) {
+      complain(base, "give at least one step: an input, a processor or an output");
+    }
+    if (job.input) {
+      check_kinds(base + ".input", {{"elasticSearch", &job.input->elastic_search,
+                                     "inputElasticSearch", &Images::input_elastic_search},
+                                    {"apiServer", &job.input->api_server, "inputApiServer",
+                                     &Images::input_api_server}});
+    }
     const std::set<std::string> volumes = check_volumes(job);
     std::set<std::string> names = {"input"};
     for (std::size_t i = 0; i < job.processors.size(); ++i) {
@@ -154,7 +159,6 @@ struct Checker {
         complain(path + ".name", "another step is named " + name + " already");
       }
     }
-    if (job.outputs.empty()) complain(base + ".outputs", "give at least one");
     for (std::size_t i = 0; i < job.outputs.size(); ++i) {
       const crds::Output& output = job.outputs[i];
       const std::string path = indexed(base + ".outputs", i);

@@ -120,18 +120,23 @@ Result<PodContainer> compile_processor(const Value& processor, const std::string
 
 Result<PodStep> compile_batch(const crds::BatchJob& job, const Config& config) {
   PodStep step;
-  MR_ASSIGN(PodContainer input, compile_input(job.input, config.adapter_images));
-  step.containers.push_back(std::move(input));
+  if (job.input) {
+    MR_ASSIGN(PodContainer input, compile_input(*job.input, config.adapter_images));
+    step.containers.push_back(std::move(input));
+  }
   for (std::size_t i = 0; i < job.processors.size(); ++i) {
     const std::string path = "spec.batchJob.processors[" + std::to_string(i) + "]";
     MR_ASSIGN(PodContainer processor, compile_processor(job.processors[i], path));
     step.containers.push_back(std::move(processor));
   }
-  if (job.outputs.empty()) return refuse(kInvalid, "spec.batchJob.outputs: give at least one");
   for (std::size_t i = 0; i < job.outputs.size(); ++i) {
     const std::string path = "spec.batchJob.outputs[" + std::to_string(i) + "]";
     MR_ASSIGN(PodContainer output, compile_output(job.outputs[i], path, config.adapter_images));
     step.containers.push_back(std::move(output));
+  }
+  if (step.containers.empty()) {
+    return refuse(kInvalid,
+                  "spec.batchJob: give at least one step: an input, a processor or an output");
   }
   for (std::size_t i = 0; i < step.containers.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
