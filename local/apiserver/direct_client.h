@@ -11,7 +11,10 @@ namespace millrace::apiserver {
 class Api;
 
 /// Reads and writes as `user_agent`. Answers and errors are those that `client::Client` gives over
-/// HTTP. `watch` streams block in `read`, as the real ones.
+/// HTTP, but for the server's address in messages. Streams block in `read`, as the real ones; their
+/// deadlines are times of `clock`, and one that has passed gives what is there, or Timeout, at
+/// once. Deviation: nothing is repeated (there is no connection to lose), and impersonation is
+/// ignored.
 class DirectClient final : public client::Reader, public client::Writer {
  public:
   DirectClient(Api& api, const Clock& clock, std::string user_agent);
@@ -39,6 +42,11 @@ class DirectClient final : public client::Reader, public client::Writer {
   Result<std::string> delete_text(const api::ApiResource& resource, const ObjectKey& key,
                                   const client::DeleteOptions& del,
                                   const client::CallOptions& options) override;
+
+  /// As client::Client::pod_logs.
+  Result<std::unique_ptr<client::ByteStream>> pod_logs(const ObjectKey& pod,
+                                                       const client::LogOptions& log,
+                                                       const client::CallOptions& options);
 
  private:
   Api& api_;
