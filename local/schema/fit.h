@@ -27,11 +27,17 @@ struct Fitted {
 };
 
 /// Bring a parsed body into the shape of `kind`: drop unknown fields and nulls as the real server
-/// does. For built-in kinds a value of the wrong JSON type is an error (Malformed, naming the
-/// field: the real server answers 400); for custom kinds that is left to `validate`.
+/// does, and write amounts, times and base64 as it does. For built-in kinds a value of the wrong
+/// JSON type is an error (Malformed; the message is what the real server says after `Pod in version
+/// "v1" cannot be handled as a Pod: `, with 400); for custom kinds that is left to `validate`, but
+/// for their metadata. Idempotent.
 Result<Fitted> fit(codec::Value& object, const Kind& kind);
 
-/// Fill in the defaults of fields that are absent; of list items and present objects too.
+/// What the real server makes of an object before it looks at it: fill in the defaults of fields
+/// that are absent, of list items and present objects too; drop what its encoding drops (`false`,
+/// 0, "" and empty lists of many fields), and add what it always writes (`resources: {}`, ...).
+/// Idempotent. Not for bodies of server-side apply: there the fields that were sent matter; call it
+/// on the merged object.
 void apply_defaults(codec::Value& object, const Kind& kind);
 
 /// Problems of shape, limits, enums and CEL rules of a custom kind; of required fields, names and
