@@ -21,9 +21,9 @@ constexpr const char* kReaderCache = "PRAGMA cache_size=-128";
 // Pages of 4 KiB in the write-ahead log before it is copied back; each time costs two fsync.
 constexpr const char* kCheckpoint = "PRAGMA wal_autocheckpoint=2000";
 constexpr const char* kLogSize = "PRAGMA journal_size_limit=16777216";
-// Reading all pages takes about 1 ms per MiB; beyond this size the start would be felt. The
+// Reading all pages takes about 1 ms per MiB; beyond this size the start would feel it. The
 // checksums of rows are looked at in any case.
-constexpr std::int64_t kQuickCheckLimit = 64LL << 20;
+constexpr std::int64_t kQuickCheckLimit = 32LL << 20;
 
 constexpr const char* kSchema =
     "CREATE TABLE objects(id INTEGER PRIMARY KEY, resource TEXT NOT NULL, ns TEXT NOT NULL,"
@@ -73,18 +73,17 @@ class Use {
   sqlite3_stmt* statement_;
 };
 
-bool disk_is_full(sqlite3* db, int rc) {
-  if ((rc & 0xff) == SQLITE_FULL) return true;
-  if ((rc & 0xff) != SQLITE_IOERR) return false;
-  const int number = sqlite3_system_errno(db);
-  return number == ENOSPC || number == EDQUOT || number == EFBIG;
+/// Whether space ran out. SQLite says FULL only for ENOSPC; a quota or a limit on the size of files
+/// comes as a failed write.
+bool lacks_space(int rc) {
+  return (rc & 0xff) == SQLITE_FULL || rc == SQLITE_IOERR_WRITE || rc == SQLITE_IOERR_SHMSIZE;
 }
 
 /// What `rc` means to the caller; `doing` is "write" or "read" or "open".
 tl::unexpected<Error> failure(sqlite3* db, int rc, const std::string& path,
                               std::string_view doing) {
   const std::string cannot = path + ": cannot " + std::string(doing) + ": ";
-  if (disk_is_full(db, rc)) {
+  if (lacks_space(rc)) {
     return fail(Code::Unavailable, cannot +
                                        "the disk (or quota) is full; free some space and try "
                                        "again; nothing was changed");
