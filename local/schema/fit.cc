@@ -170,6 +170,7 @@ class Pruner {
   void prune(Value& value, const Type& type, const std::string& path) {
     if (type.shape == Shape::Object && value.is_object()) prune_object(value, type, path);
     if (type.shape == Shape::Map && value.is_object()) {
+      std::erase_if(value.members(), [](const auto& member) { return member.second.is_null(); });
       for (auto& [key, member] : value.members()) prune(member, *type.element, join(path, key));
     }
     if (type.shape == Shape::List && value.is_array()) {
