@@ -48,6 +48,9 @@ struct AdapterImages {
 struct Config {
   AdapterImages adapter_images;
   JobController job_controller = JobController::Millrace;
+  /// Run the Jobs that name no manager too: the API server has no Job controller of its own. Set by
+  /// local mode only, hence no key of the file: on a cluster two would run the same Job.
+  bool run_unmanaged_jobs = false;
 
   bool operator==(const Config&) const = default;
   template <class V, class Self>

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controllers/logic/job_many.h"
+#include "controllers/logic/job_status.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/names.h"
 #include "controllers/logic/objects.h"
@@ -16,18 +18,6 @@ namespace {
 using api::Job;
 using api::Pod;
 using codec::Value;
-using std::chrono::seconds;
-
-/// "Active" is written to the Job's status only when its pod lives longer than this, so that short
-/// steps need no such write.
-constexpr Duration kActiveDelay = seconds(1);
-/// How often to look again at something whose end should be an event.
-constexpr Duration kSafetyRecheck = seconds(30);
-
-bool has_condition(const Job& job, std::string_view type) {
-  const api::Condition* condition = api::find_condition(job.status.conditions, type);
-  return condition != nullptr && condition->status == "True";
-}
 
 /// The pods of a Job by what they tell.
 struct Pods {
@@ -62,38 +52,10 @@ Pods sort_pods(const JobInput& input) {
   return pods;
 }
 
-Time start_time(const JobInput& input) {
-  if (input.job->status.start_time) return *input.job->status.start_time;
-  Time start = input.job->metadata.creation_timestamp.value_or(truncate_to_second(input.now));
-  return truncate_to_second(start);
-}
-
-Value condition(std::string_view type, std::string_view status, std::string_view reason,
-                std::string_view message, Time now) {
-  const std::string time = format_time(now);
-  return Value::object({{"type", type},
-                        {"status", status},
-                        {"lastProbeTime", time},
-                        {"lastTransitionTime", time},
-                        {"reason", reason},
-                        {"message", cut(message, kMessageLimit)}});
-}
-
-Action status_patch(const Job& job, Value status) {
-  Action action;
-  action.verb = Action::Verb::PatchStatus;
-  action.resource = Job::kResource;
-  action.key = api::key_of(job.metadata);
-  action.body = Value::object(
-      {{"metadata", Value::object({{"resourceVersion", job.metadata.resource_version}})}});
-  action.body["status"] = std::move(status);
-  return action;
-}
-
 /// What every status of a finished Job says, as the API server's validation demands.
 Value finished_status(const JobInput& input, const Pods& pods) {
   const bool good = pods.succeeded != nullptr;
-  return Value::object({{"startTime", format_time(start_time(input))},
+  return Value::object({{"startTime", format_time(job_start_time(input))},
                         {"active", 0},
                         {"ready", 0},
                         {"terminating", 0},
@@ -103,15 +65,15 @@ Value finished_status(const JobInput& input, const Pods& pods) {
 
 JobPlan complete(const JobInput& input, const Pods& pods) {
   const std::optional<Time> end = end_time(*pods.succeeded);
-  const Time completed = std::max(start_time(input), end.value_or(input.now));
+  const Time completed = std::max(job_start_time(input), end.value_or(input.now));
   Value status = finished_status(input, pods);
   status["completionTime"] = format_time(completed);
   status["conditions"] = Value::array(
-      {condition("SuccessCriteriaMet", "True", "CompletionsReached", "the pod succeeded",
-                 input.now),
-       condition("Complete", "True", "CompletionsReached", "the pod succeeded", input.now)});
+      {job_condition("SuccessCriteriaMet", "True", "CompletionsReached", "the pod succeeded",
+                     input.now),
+       job_condition("Complete", "True", "CompletionsReached", "the pod succeeded", input.now)});
   JobPlan plan;
-  plan.actions.push_back(status_patch(*input.job, std::move(status)));
+  plan.actions.push_back(job_status_patch(*input.job, std::move(status)));
   return plan;
 }
 
@@ -119,10 +81,10 @@ JobPlan fail_job(const JobInput& input, const Pods& pods, std::string_view reaso
                  std::string_view message) {
   Value status = finished_status(input, pods);
   status["conditions"] =
-      Value::array({condition("FailureTarget", "True", reason, message, input.now),
-                    condition("Failed", "True", reason, message, input.now)});
+      Value::array({job_condition("FailureTarget", "True", reason, message, input.now),
+                    job_condition("Failed", "True", reason, message, input.now)});
   JobPlan plan;
-  plan.actions.push_back(status_patch(*input.job, std::move(status)));
+  plan.actions.push_back(job_status_patch(*input.job, std::move(status)));
   return plan;
 }
 
@@ -133,14 +95,6 @@ JobPlan fail_by_pod(const JobInput& input, const Pods& pods) {
   const std::string reason =
       failure.infrastructure ? failure.reason : std::string("BackoffLimitExceeded");
   return fail_job(input, pods, reason, failure.message);
-}
-
-/// What the Job asks for beyond what this controller can do; empty when nothing.
-std::string unsupported(const Job::Spec& spec) {
-  if (spec.completions.value_or(1) != 1) return "spec.completions must be 1";
-  if (spec.parallelism.value_or(1) != 1) return "spec.parallelism must be 1";
-  if (spec.backoff_limit.value_or(0) != 0) return "spec.backoffLimit must be 0";
-  return {};
 }
 
 Action create_pod(const Job& job) {
@@ -163,32 +117,6 @@ Action create_pod(const Job& job) {
   return action;
 }
 
-/// Why the Job has to stop now: reason and message of the condition it ends with.
-struct Stop {
-  std::string reason;
-  std::string message;
-  bool by_time = false;  ///< decided from the clock, not from something written
-};
-
-std::optional<Stop> find_stop(const JobInput& input, std::optional<Duration>& recheck) {
-  const Job& job = *input.job;
-  const std::string& ordered = job.metadata.annotation(kStopAnnotation);
-  if (!ordered.empty()) return Stop{ordered, job.metadata.annotation(kStopMessageAnnotation)};
-  if (!job.spec.active_deadline_seconds) return std::nullopt;
-  const auto allowed = std::min(seconds(*job.spec.active_deadline_seconds), kCentury);
-  const Time deadline = start_time(input) + allowed;
-  if (input.now >= deadline) {
-    return Stop{"DeadlineExceeded", "the Job was active longer than spec.activeDeadlineSeconds",
-                true};
-  }
-  recheck = std::min(recheck.value_or(Duration::max()), time_until(deadline, input.now));
-  return std::nullopt;
-}
-
-void look_again(JobPlan& plan, Duration delay) {
-  plan.recheck = std::min(plan.recheck.value_or(Duration::max()), delay);
-}
-
 /// Delete the active pods that are not on their way out yet, and wait for the others.
 JobPlan end_pods(const Pods& pods) {
   JobPlan plan;
@@ -197,7 +125,7 @@ JobPlan end_pods(const Pods& pods) {
       plan.actions.push_back(delete_object(Pod::kResource, pod->metadata));
     }
   }
-  look_again(plan, pods.next_loss.value_or(kSafetyRecheck));
+  look_again(plan, pods.next_loss.value_or(kJobSafetyRecheck));
   return plan;
 }
 
@@ -206,9 +134,9 @@ JobPlan plan_suspended(const JobInput& input, const Pods& pods) {
   if (has_condition(*input.job, "Suspended")) return {};
   Value status = Value::object({{"active", 0}, {"startTime", nullptr}});
   status["conditions"] = Value::array(
-      {condition("Suspended", "True", "JobSuspended", "spec.suspend is set", input.now)});
+      {job_condition("Suspended", "True", "JobSuspended", "spec.suspend is set", input.now)});
   JobPlan plan;
-  plan.actions.push_back(status_patch(*input.job, std::move(status)));
+  plan.actions.push_back(job_status_patch(*input.job, std::move(status)));
   return plan;
 }
 
@@ -220,16 +148,16 @@ JobPlan plan_active(const JobInput& input, const Pods& pods) {
   const bool resumed = has_condition(job, "Suspended");
   if (job.status.active == 1 && job.status.start_time && !resumed) return plan;
   const Time created = pods.active.front()->metadata.creation_timestamp.value_or(input.now);
-  if (input.now < created + kActiveDelay) {
-    look_again(plan, time_until(created, input.now) + kActiveDelay);
+  if (input.now < created + kJobProgressDelay) {
+    look_again(plan, time_until(created, input.now) + kJobProgressDelay);
     return plan;
   }
-  Value status = Value::object({{"active", 1}, {"startTime", format_time(start_time(input))}});
+  Value status = Value::object({{"active", 1}, {"startTime", format_time(job_start_time(input))}});
   if (resumed) {
     status["conditions"] = Value::array(
-        {condition("Suspended", "False", "JobResumed", "spec.suspend is not set", input.now)});
+        {job_condition("Suspended", "False", "JobResumed", "spec.suspend is not set", input.now)});
   }
-  plan.actions.push_back(status_patch(job, std::move(status)));
+  plan.actions.push_back(job_status_patch(job, std::move(status)));
   return plan;
 }
 
@@ -257,26 +185,12 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
   return plan;
 }
 
-}  // namespace
-
-bool is_finished(const Job& job) {
-  return has_condition(job, "Complete") || has_condition(job, "Failed");
-}
-
-JobPlan plan_job(const JobInput& input) {
+JobPlan plan_one(const JobInput& input) {
   const Job& job = *input.job;
-  if (job.spec.managed_by != kJobController || job.metadata.deletion_timestamp ||
-      is_finished(job)) {
-    return {};
-  }
   const Pods pods = sort_pods(input);
   if (pods.succeeded != nullptr) return complete(input, pods);
-  if (const std::string why = unsupported(job.spec); !why.empty()) {
-    return fail_job(input, pods, "Unsupported",
-                    why + " in a Job that is managed by " + std::string(kJobController));
-  }
   std::optional<Duration> deadline;
-  if (const std::optional<Stop> stop = find_stop(input, deadline)) {
+  if (const std::optional<JobStop> stop = find_job_stop(input, deadline)) {
     if ((stop->by_time || pods.lost) && !input.live) {
       return {.needs_live = true, .actions = {}, .recheck = {}};
     }
@@ -299,8 +213,56 @@ JobPlan plan_job(const JobInput& input) {
   }
   if (deadline && !plan.needs_live) look_again(plan, *deadline);
   // A pod that only a live read found may have lost its label, and then raises no event.
-  if (input.live && !pods.active.empty()) look_again(plan, kSafetyRecheck);
+  if (input.live && !pods.active.empty()) look_again(plan, kJobSafetyRecheck);
   return plan;
+}
+
+/// A finished Job goes when its time to live is over.
+JobPlan plan_expiry(const JobInput& input) {
+  const Job& job = *input.job;
+  if (!input.alone || !job.spec.ttl_seconds_after_finished) return {};
+  std::optional<Time> finished;
+  for (const api::Condition& condition : job.status.conditions) {
+    const bool end = condition.type == "Complete" || condition.type == "Failed";
+    if (end && condition.status == "True") finished = condition.last_transition_time;
+  }
+  if (!finished) return {};
+  const auto ttl = std::chrono::seconds(std::max(0, *job.spec.ttl_seconds_after_finished));
+  JobPlan plan;
+  if (input.now < *finished + ttl) {
+    look_again(plan, time_until(*finished + ttl, input.now));
+  } else if (!input.live) {
+    plan.needs_live = true;  // somebody may have given it more time
+  } else {
+    plan.actions.push_back(delete_object(Job::kResource, job.metadata));
+  }
+  return plan;
+}
+
+}  // namespace
+
+bool is_finished(const Job& job) {
+  return has_condition(job, "Complete") || has_condition(job, "Failed");
+}
+
+bool is_run_by_us(const api::Job& job, bool alone) {
+  const std::string& manager = job.spec.managed_by;
+  if (manager == kJobController) return true;
+  return alone && (manager.empty() || manager == kBuiltInJobController);
+}
+
+bool is_one_pod(const Job& job) {
+  const Job::Spec& spec = job.spec;
+  return spec.managed_by == kJobController && spec.completions.value_or(1) == 1 &&
+         spec.parallelism.value_or(1) == 1 && spec.backoff_limit == 0 &&
+         spec.completion_mode != "Indexed" && spec.pod_failure_policy.is_null();
+}
+
+JobPlan plan_job(const JobInput& input) {
+  const Job& job = *input.job;
+  if (!is_run_by_us(job, input.alone) || job.metadata.deletion_timestamp) return {};
+  if (is_finished(job)) return plan_expiry(input);
+  return is_one_pod(job) ? plan_one(input) : plan_many(input);
 }
 
 }  // namespace millrace::logic

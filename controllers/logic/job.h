@@ -1,6 +1,7 @@
-/// Planning for Jobs that name us in spec.managedBy: one pod each, run once.
+/// Planning for Jobs: ours, of one pod each that is run once, and those that nobody else runs.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -10,14 +11,26 @@
 
 namespace millrace::logic {
 
+/// What a pod of a Job of many pods was made for.
+struct PodSlot {
+  int slot = 0;     ///< Indexed: the completion index
+  int attempt = 0;  ///< from 0
+  bool operator==(const PodSlot&) const = default;
+};
+
 /// All that a plan depends on. Pointers are borrowed for the call.
 struct JobInput {
   Time now{};
   bool live = false;                  ///< Job and pods were read from the server, not the cache
   const api::Job* job = nullptr;      ///< never null
   std::vector<const api::Pod*> pods;  ///< those whose controller is the Job, in any order
+  /// There is no other Job controller: Jobs that name none are ours too, and so is their expiry.
+  bool alone = false;
   /// This process saw or created a pod of this Job (by UID) before; false after a restart.
   bool pod_seen = false;
+  /// The same for Jobs of many pods: slot → highest attempt seen.
+  std::map<int, int> slots_seen;
+  std::optional<Time> last_status_write;        ///< by this process; of Jobs of many pods
   std::optional<CreateFailure> create_failure;  ///< the plan before this one met it
 };
 
@@ -30,14 +43,21 @@ struct JobPlan {
 };
 
 /// Plan the next step. Total. Jobs that are finished, being deleted, or managed by another
-/// controller get an empty plan.
+/// controller get an empty plan; finished ones with a time to live get their deletion when `alone`.
 ///
-/// Deviation: only completions = parallelism = 1 with backoffLimit 0 is supported, which is what
-/// the run planner makes; other Jobs end Failed with reason Unsupported and the field's name. A pod
-/// that vanished before its end was seen ends the Job with reason PodLost; none is ever replaced.
+/// A Job with completions = parallelism = 1 and backoffLimit 0 that names us, which is what the run
+/// planner makes, takes the short way: one pod, one status write. If that pod vanished before its
+/// end was seen, the Job ends with reason PodLost; it is never replaced. All others: plan_many in
+/// job_many.h.
 JobPlan plan_job(const JobInput& input);
 
 /// True when the Job has the condition Complete or Failed.
 bool is_finished(const api::Job& job);
+
+/// True when it is for us to run `job`.
+bool is_run_by_us(const api::Job& job, bool alone);
+
+/// True when the Job takes the short way.
+bool is_one_pod(const api::Job& job);
 
 }  // namespace millrace::logic

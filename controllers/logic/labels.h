@@ -13,6 +13,9 @@ inline constexpr std::string_view kFieldManager = "millrace";
 /// Value of a Job's spec.managedBy when we run it ourselves.
 inline constexpr std::string_view kJobController = "millrace.dev/job-controller";
 
+/// What managedBy says when Kubernetes' own controller is meant; the same as saying nothing.
+inline constexpr std::string_view kBuiltInJobController = "kubernetes.io/job-controller";
+
 // Labels of the workload. Values above 63 bytes are shortened (names.h, label_value).
 inline constexpr const char* kPipelineLabel = "pipeline";
 inline constexpr const char* kPipelineRunLabel = "pipeline-run";
@@ -29,6 +32,12 @@ inline constexpr const char* kStartedAnnotation = "millrace.dev/started";
 /// Full names, only where the label had to be shortened.
 inline constexpr const char* kRunAnnotation = "millrace.dev/run-name";
 inline constexpr const char* kPipelineAnnotation = "millrace.dev/pipeline-name";
+/// On a pod of a Job of many pods: "<slot>.<attempt>".
+inline constexpr const char* kSlotAnnotation = "millrace.dev/slot";
+/// On such pods of Indexed Jobs, also as a label. Source: Kubernetes, batch/v1 well-known names.
+inline constexpr const char* kIndexAnnotation = "batch.kubernetes.io/job-completion-index";
+inline constexpr const char* kIndexFailuresAnnotation =
+    "batch.kubernetes.io/job-index-failure-count";
 /// On a Job that is to be stopped: the reason and the message it then ends with.
 inline constexpr const char* kStopAnnotation = "millrace.dev/stop";
 inline constexpr const char* kStopMessageAnnotation = "millrace.dev/stop-message";

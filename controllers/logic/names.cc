@@ -43,6 +43,14 @@ std::string pod_name(std::string_view job, std::string_view job_uid) {
   return shorten(job, kLabelLimit - 6) + "-" + hex(stable_hash(job_uid), 5);
 }
 
+std::string slot_pod_name(std::string_view job, std::string_view job_uid, int slot, int attempt) {
+  // 35 = 63 less three '-', 5 digits of the hash and twice 10 of the numbers.
+  std::string name = shorten(job, 35) + "-" + std::to_string(slot);
+  name += "-" + hex(stable_hash(job_uid), 5);
+  if (attempt > 0) name += "-" + std::to_string(attempt);
+  return name;
+}
+
 std::string container_name(std::string_view step) { return "build-step-" + std::string(step); }
 
 std::string deployment_name(std::string_view pipeline, std::string_view service) {

@@ -20,6 +20,10 @@ std::string job_name(std::string_view run, std::string_view run_uid, std::string
 /// `<job>-<5 hex>`, at most 63 bytes for our Jobs: the pod of a Job.
 std::string pod_name(std::string_view job, std::string_view job_uid);
 
+/// The pod of one slot's attempt (both from 0) of a Job of many pods, at most 63
+/// bytes. Never two alike for one Job.
+std::string slot_pod_name(std::string_view job, std::string_view job_uid, int slot, int attempt);
+
 /// `build-step-<step>`: the container of a step.
 std::string container_name(std::string_view step);
 

@@ -1,5 +1,8 @@
 #include "controllers/shell/job_reconciler.h"
 
+#include <algorithm>
+
+#include "controllers/logic/job_many.h"
 #include "controllers/logic/labels.h"
 #include "controllers/shell/live.h"
 #include "kubeclient/runtime/work_queue.h"
@@ -16,6 +19,11 @@ struct JobReconciler::Gathered {
   std::optional<logic::CreateFailure> create_failure;
   bool live = false;
 };
+
+void note_slot(JobMemory& memory, logic::PodSlot slot) {
+  const auto [it, fresh] = memory.slots_seen.try_emplace(slot.slot, slot.attempt);
+  if (!fresh) it->second = std::max(it->second, slot.attempt);
+}
 
 ObjectKey run_of(const api::ObjectMeta& child) {
   const std::string& full = child.annotation(logic::kRunAnnotation);
@@ -38,18 +46,44 @@ Result<runtime::Outcome> JobReconciler::reconcile(const ObjectKey& key,
   gathered.job = caches_.jobs.get(key);
   if (!gathered.job) return runtime::Done{};
   const std::string& uid = gathered.job->metadata.uid;
-  if (logic::is_finished(*gathered.job)) {
-    memory_.forget(uid);
-    return runtime::Done{};
-  }
+  if (logic::is_finished(*gathered.job)) memory_.forget(uid);
   gathered.pods = caches_.pods.by_index(kByOwnerUid, index_value(key.ns, uid));
-  gathered.memory = memory_.get(uid);
-  if (!gathered.pods.empty() && !gathered.memory.pod_seen) {
-    gathered.memory.pod_seen = true;
-    memory_.update(uid, [](JobMemory& m) { m.pod_seen = true; });
-  }
+  gathered.memory = remember(*gathered.job, gathered.pods);
   MR_ASSIGN(const JobPlan first, plan(gathered, context.stop));
   return act(gathered, first, context.stop);
+}
+
+JobMemory JobReconciler::remember(const api::Job& job,
+                                  const std::vector<runtime::Ref<api::Pod>>& pods) const {
+  const std::string& uid = job.metadata.uid;
+  const bool many = !logic::is_one_pod(job);
+  JobMemory known = memory_.get(uid);
+  if (pods.empty() || logic::is_finished(job) || (known.pod_seen && !many)) return known;
+  memory_.update(uid, [&](JobMemory& m) {
+    m.pod_seen = true;
+    for (const auto& pod : pods) {
+      if (const auto slot = logic::slot_of(*pod)) note_slot(m, *slot);
+    }
+    known = m;
+  });
+  return known;
+}
+
+void JobReconciler::note_done(const Gathered& gathered, const Action& action) const {
+  const std::string& uid = gathered.job->metadata.uid;
+  if (action.verb == Action::Verb::Create) {
+    const codec::Value* text =
+        action.body.at_path({"metadata", "annotations", logic::kSlotAnnotation});
+    const auto slot = text ? logic::parse_slot(text->as_string()) : std::nullopt;
+    memory_.update(uid, [&](JobMemory& m) {
+      m.pod_seen = true;
+      m.create_failures = 0;
+      if (slot) note_slot(m, *slot);
+    });
+    tell_run(*gathered.job, std::nullopt);
+  } else if (action.verb == Action::Verb::PatchStatus && !logic::is_one_pod(*gathered.job)) {
+    memory_.update(uid, [&](JobMemory& m) { m.last_status_write = services_.clock.now(); });
+  }
 }
 
 logic::JobInput JobReconciler::input_of(const Gathered& gathered) const {
@@ -58,7 +92,10 @@ logic::JobInput JobReconciler::input_of(const Gathered& gathered) const {
   input.live = gathered.live;
   input.job = gathered.job.get();
   for (const auto& pod : gathered.pods) input.pods.push_back(pod.get());
+  input.alone = services_.config.run_unmanaged_jobs;
   input.pod_seen = gathered.memory.pod_seen;
+  input.slots_seen = gathered.memory.slots_seen;
+  input.last_status_write = gathered.memory.last_status_write;
   input.create_failure = gathered.create_failure;
   return input;
 }
@@ -91,10 +128,8 @@ Result<runtime::Outcome> JobReconciler::act(Gathered& gathered, const JobPlan& t
   for (const Action& action : todo.actions) {
     auto done = actor_.perform(action, stop);
     if (done.ok()) {
-      if (action.verb != Action::Verb::Create) continue;
       met = met || done->existed;
-      memory_.update(uid, [](JobMemory& m) { m = {.pod_seen = true, .create_failures = 0}; });
-      tell_run(*gathered.job, std::nullopt);
+      note_done(gathered, action);
       continue;
     }
     if (action.verb != Action::Verb::Create || !is_refusal(done.error()) ||

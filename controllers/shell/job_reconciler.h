@@ -1,4 +1,5 @@
-/// The Job controller for Jobs that name us in spec.managedBy: gather, plan, act.
+/// The Job controller, for Jobs that name us in spec.managedBy and, in local mode, for those that
+/// name nobody: gather, plan, act.
 #pragma once
 
 #include <memory>
@@ -29,6 +30,9 @@ class JobReconciler final : public runtime::Reconciler {
 
  private:
   struct Gathered;
+  /// What is known of `job`, with `pods` noted.
+  JobMemory remember(const api::Job& job, const std::vector<runtime::Ref<api::Pod>>& pods) const;
+  void note_done(const Gathered& gathered, const logic::Action& action) const;
   logic::JobInput input_of(const Gathered& gathered) const;
   Result<void> gather_live(Gathered& gathered, const std::stop_token& stop) const;
   Result<logic::JobPlan> plan(Gathered& gathered, const std::stop_token& stop) const;
@@ -43,6 +47,9 @@ class JobReconciler final : public runtime::Reconciler {
   Memory<RunMemory>& run_memory_;
   runtime::WorkQueue& runs_;
 };
+
+/// Note that a pod of `slot` exists or existed.
+void note_slot(JobMemory& memory, logic::PodSlot slot);
 
 /// The run that a Job or pod of ours belongs to.
 ObjectKey run_of(const api::ObjectMeta& child);

@@ -24,6 +24,8 @@ struct RunMemory {
 /// Memory of one Job.
 struct JobMemory {
   bool pod_seen = false;
+  std::map<int, int> slots_seen;  ///< Jobs of many pods: slot → highest attempt seen
+  std::optional<Time> last_status_write;
   int create_failures = 0;  ///< in a row
 };
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <thread>
 
+#include "controllers/logic/job_many.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/pod_facts.h"
 #include "controllers/shell/act.h"
@@ -54,6 +55,11 @@ runtime::EventRecorderOptions event_options(const OperatorSettings& settings) {
   return options;
 }
 
+/// What restricts the caches of Jobs and pods: with no other Job controller, nothing.
+std::string job_selector(const OperatorSettings& settings) {
+  return settings.config.run_unmanaged_jobs ? "" : logic::kRunUidLabel;
+}
+
 template <class T>
 std::vector<std::string> labelled_pipeline(const T& object) {
   const std::string& label = object.metadata.label(logic::kPipelineLabel);
@@ -94,6 +100,8 @@ struct Operator::Impl final : WriteObserver {
   /// Tell a queue of `key`, if anybody works on it. A process that waits for the lease must not
   /// gather the keys of all that ever happened.
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
+  /// Tell the run that a Job or pod belongs to, if it says so.
+  void wake_run_of(const api::ObjectMeta& child);
   /// Tell the queues of all that there may be something to do about.
   void wake_all();
   /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
@@ -163,8 +171,8 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       writer(api_writer),
       pipelines(reader, informer_options<crds::Pipeline>(settings, ""), env),
       runs(reader, informer_options<crds::PipelineRun>(settings, ""), env),
-      jobs(reader, informer_options<api::Job>(settings, logic::kRunUidLabel), env),
-      pods(reader, informer_options<api::Pod>(settings, logic::kRunUidLabel), env),
+      jobs(reader, informer_options<api::Job>(settings, job_selector(settings)), env),
+      pods(reader, informer_options<api::Pod>(settings, job_selector(settings)), env),
       deployments(reader, informer_options<api::Deployment>(settings, logic::kPipelineRunLabel),
                   env),
       services_informer(reader, informer_options<api::Service>(settings, logic::kPipelineRunLabel),
@@ -240,7 +248,7 @@ void Operator::Impl::connect() {
   jobs.on_change([this](const auto& old, const auto& now) {
     const api::Job& job = latest(old, now);
     wake(job_queue, api::key_of(job.metadata));
-    wake(run_queue, run_of(job.metadata));
+    wake_run_of(job.metadata);
     if (!now) job_memory.forget(job.metadata.uid);
     if (now && logic::is_finished(*now)) release_run_of(now->metadata);
   });
@@ -252,12 +260,15 @@ void Operator::Impl::connect() {
       if (!now) {
         const auto job = jobs.store().get({pod.metadata.ns, owner->name});
         if (job && !logic::is_finished(*job)) {
-          job_memory.update(owner->uid, [](JobMemory& m) { m.pod_seen = true; });
+          job_memory.update(owner->uid, [&](JobMemory& m) {
+            m.pod_seen = true;
+            if (const auto slot = logic::slot_of(pod)) note_slot(m, *slot);
+          });
         }
       }
       wake(job_queue, {pod.metadata.ns, owner->name});
     }
-    wake(run_queue, run_of(pod.metadata));
+    wake_run_of(pod.metadata);
     if (now && logic::has_ended(*now)) release_run_of(now->metadata);
   });
   const auto child_of_stream = [this](const auto& old, const auto& now) {
@@ -283,6 +294,11 @@ void Operator::Impl::wake(runtime::WorkQueue& queue, const ObjectKey& key, Durat
   if (working) queue.add_after(key, delay);
 }
 
+void Operator::Impl::wake_run_of(const api::ObjectMeta& child) {
+  const ObjectKey run = run_of(child);
+  if (!run.name.empty()) wake(run_queue, run);
+}
+
 void Operator::Impl::wake_all() {
   for (const auto& pipeline : pipelines.store().list()) {
     wake(pipeline_queue, api::key_of(pipeline->metadata));
@@ -291,7 +307,8 @@ void Operator::Impl::wake_all() {
     if (!logic::is_settled(*run)) wake(run_queue, api::key_of(run->metadata));
   }
   for (const auto& job : jobs.store().list()) {
-    if (!logic::is_finished(*job)) wake(job_queue, api::key_of(job->metadata));
+    const bool expires = job->spec.ttl_seconds_after_finished.has_value();
+    if (expires || !logic::is_finished(*job)) wake(job_queue, api::key_of(job->metadata));
   }
 }
 
@@ -307,7 +324,7 @@ void Operator::Impl::release(const crds::PipelineRun& run) {
     if (over) pods.drop(api::key_of(pod->metadata));
   }
   for (const auto& job : jobs.store().by_index(kByRunUid, uid)) {
-    if (!logic::is_finished(*job)) continue;
+    if (!logic::is_finished(*job) || job->spec.ttl_seconds_after_finished) continue;
     jobs.drop(api::key_of(job->metadata));
     job_memory.forget(job->metadata.uid);
   }

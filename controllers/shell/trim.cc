@@ -30,6 +30,12 @@ void keep_links(std::map<std::string, std::string>& labels) {
   });
 }
 
+/// Conditions that every pod has while it lives. Source: Kubernetes, core/v1 PodConditionType.
+bool is_of_life(const std::string& type) {
+  return type == "PodScheduled" || type == "Initialized" || type == "ContainersReady" ||
+         type == "Ready" || type == "PodReadyToStartContainers";
+}
+
 }  // namespace
 
 void trim(crds::Pipeline& pipeline) { drop_copy(pipeline.metadata); }
@@ -55,9 +61,10 @@ void trim(crds::PipelineRun& run) {
 void trim(api::Job& job) {
   drop_copy(job.metadata);
   if (!logic::is_finished(job)) return;
-  const std::string managed_by = std::move(job.spec.managed_by);
-  job.spec = {};
-  job.spec.managed_by = managed_by;
+  api::Job::Spec kept;
+  kept.managed_by = std::move(job.spec.managed_by);
+  kept.ttl_seconds_after_finished = job.spec.ttl_seconds_after_finished;
+  job.spec = std::move(kept);
   keep_ours(job.metadata.annotations);  // a run may not have recorded its revision yet
   keep_links(job.metadata.labels);
   // Of SuccessCriteriaMet and Complete, FailureTarget and Failed, the last says it all.
@@ -74,9 +81,9 @@ void trim(api::Pod& pod) {
   if (!ended) return;
   keep_ours(pod.metadata.annotations);
   keep_links(pod.metadata.labels);
-  // DisruptionTarget tells an eviction from a failure; the other conditions tell nothing any more.
-  std::erase_if(pod.status.conditions,
-                [](const api::Condition& c) { return c.type != "DisruptionTarget"; });
+  // DisruptionTarget tells an eviction from a failure, and rules may ask for others; those of the
+  // kubelet tell nothing any more.
+  std::erase_if(pod.status.conditions, [](const api::Condition& c) { return is_of_life(c.type); });
   pod.status.conditions.shrink_to_fit();
   for (auto* statuses : {&pod.status.init_container_statuses, &pod.status.container_statuses}) {
     for (api::ContainerStatus& status : *statuses) {

@@ -67,6 +67,7 @@ struct ContainerStatus {
   std::string name;
   ContainerState state;
   bool ready = false;
+  int restart_count = 0;
 
   bool operator==(const ContainerStatus&) const = default;
   template <class V, class Self>
@@ -74,6 +75,7 @@ struct ContainerStatus {
     v.field("name", self.name, {.required = true});
     v.field("state", self.state);
     v.field("ready", self.ready);
+    v.field("restartCount", self.restart_count);
   }
 };
 

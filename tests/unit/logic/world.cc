@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "controllers/logic/job_many.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/names.h"
 #include "kubeclient/codec/json_writer.h"
+#include "tests/unit/logic/job_rules.h"
 
 namespace millrace::logic {
 namespace {
@@ -208,6 +210,15 @@ JobPlan World::plan_for_job(const std::string& name, std::optional<CreateFailure
     if (owner != nullptr && owner->uid == job.metadata.uid) input.pods.push_back(&pod);
   }
   if (!input.pods.empty()) pod_seen_[job.metadata.uid] = true;
+  std::map<int, int>& seen = slots_seen_[job.metadata.uid];
+  for (const api::Pod* pod : input.pods) {
+    if (const auto slot = slot_of(*pod))
+      seen[slot->slot] = std::max(seen[slot->slot], slot->attempt);
+  }
+  input.slots_seen = seen;
+  input.alone = alone;
+  const auto written = job_writes_.find(job.metadata.uid);
+  if (written != job_writes_.end()) input.last_status_write = written->second;
   input.pod_seen = pod_seen_[job.metadata.uid];
   input.create_failure = std::move(failure);
   JobPlan out = plan_job(input);
@@ -309,8 +320,15 @@ Result<void*> World::act(const Action& action, Memory& memory) {
   if (!version.empty() && version != text(*object, {"metadata", "resourceVersion"})) {
     return fail(Code::Conflict, kind + " " + action.key.name);
   }
+  const Value before = *object;
   merge(*object, action.body);
   touch(*object);
+  if (kind == "Job" && action.verb == Action::Verb::PatchStatus) {
+    job_writes_[text(*object, {"metadata", "uid"})] = now;
+    for (std::string& complaint : job_status_complaints(before, *object)) {
+      complaints.push_back(std::move(complaint));
+    }
+  }
   return nullptr;
 }
 
@@ -411,6 +429,8 @@ void World::restart() {
   applied_.clear();
   pod_failures_.clear();
   pod_seen_.clear();
+  slots_seen_.clear();
+  job_writes_.clear();
   due_.clear();
   crash_at.reset();
 }

@@ -28,6 +28,7 @@ class World {
   Time now;
   Config config;
   bool expired = false;
+  bool alone = false;  ///< there is no other Job controller
   /// Decides about each Create before it is done; no value: let it pass.
   std::function<std::optional<Error>(const Action&)> refuse;
   int writes = 0;                   ///< done so far by the shell
@@ -36,6 +37,8 @@ class World {
   std::vector<Note> notes;          ///< in order
   std::vector<std::string> log;     ///< "Create Job x", in order
   std::map<std::string, int> made;  ///< "kind/name" → times created
+  /// What a real API server would refuse of the Job statuses written.
+  std::vector<std::string> complaints;
 
   /// Put an object as a user would; JSON with kind and metadata.name.
   void put(const std::string& json);
@@ -110,6 +113,8 @@ class World {
   std::map<std::string, std::int64_t> applied_;
   std::map<std::string, CreateFailure> pod_failures_;
   std::map<std::string, bool> pod_seen_;
+  std::map<std::string, std::map<int, int>> slots_seen_;
+  std::map<std::string, Time> job_writes_;
   std::map<std::string, Time> due_;
   int counter_ = 0;
 };
