@@ -1,0 +1,217 @@
+#include "controllers/shell/job_reconciler.h"
+
+#include <gtest/gtest.h>
+
+#include "controllers/logic/job_many.h"
+#include "controllers/logic/names.h"
+#include "controllers/shell/trim.h"
+#include "kubeclient/base/log.h"
+#include "kubeclient/base/metrics.h"
+#include "kubeclient/codec/json_reader.h"
+#include "kubeclient/runtime/event_recorder.h"
+#include "kubeclient/runtime/work_queue.h"
+#include "tests/support/fake_api.h"
+
+namespace millrace::shell {
+namespace {
+
+using codec::Value;
+
+template <class T>
+runtime::Ref<T> decode(const Value& object) {
+  auto decoded = codec::decode<T>(object.dump());
+  MR_CHECK(decoded.ok());
+  trim(*decoded);
+  return std::make_shared<const T>(*std::move(decoded));
+}
+
+class Nowhere final : public LogSink {
+ public:
+  void write(const std::string&) override {}
+};
+
+logic::Config alone() {
+  logic::Config config;
+  config.run_unmanaged_jobs = true;
+  return config;
+}
+
+/// A Job controller over a fake API; its caches hold what a test puts there and our own writes.
+class Bed final : public WriteObserver {
+ public:
+  Bed() { pods.add_index(kByOwnerUid, by_owner_uid<api::Pod>); }
+
+  void wrote(const api::ApiResource& resource, const std::string& json) override {
+    if (resource == api::Job::kResource) jobs.put(decode<api::Job>(*Value::parse(json)));
+    if (resource == api::Pod::kResource) pods.put(decode<api::Pod>(*Value::parse(json)));
+  }
+
+  /// Store the Job "j" with `spec`, in the API and in the cache.
+  void add_job(const std::string& spec, const std::string& labels = "{}") {
+    api.store("jobs", *Value::parse(R"({"metadata":{"name":"j","namespace":"ns","uid":"u1",
+        "creationTimestamp":"2026-11-21T00:00:00Z","labels":)" +
+                                    labels + R"(},"spec":{)" + spec +
+                                    R"("template":{"spec":{"containers":[{"name":"c"}]}}}})"));
+    cache_job();
+  }
+  void cache_job() { jobs.put(decode<api::Job>(api.stored("jobs", {"ns", "j"}))); }
+
+  /// The kubelet reports.
+  void set_phase(const std::string& pod, const std::string& phase) {
+    Value object = api.stored("pods", {"ns", pod});
+    object["status"]["phase"] = phase;
+    api.store("pods", std::move(object));
+    pods.put(decode<api::Pod>(api.stored("pods", {"ns", pod})));
+  }
+
+  Result<runtime::Outcome> reconcile() { return reconciler.reconcile({"ns", "j"}, {{}, log, "1"}); }
+  api::Job::JobStatus status() { return decode<api::Job>(api.stored("jobs", {"ns", "j"}))->status; }
+  std::string last_condition() {
+    const auto now = status();
+    return now.conditions.empty() ? "" : now.conditions.back().type;
+  }
+
+  support::ManualClock clock;
+  support::SteppingPause pause{clock};
+  support::FakeApi api{clock};
+  MetricsRegistry metrics;
+  Nowhere sink;
+  Logger log{sink};
+  runtime::Env env{clock, pause, metrics, log};
+  runtime::EventRecorder events{api, {}, env};
+  runtime::Store<crds::Pipeline> pipelines;
+  runtime::Store<crds::PipelineRun> runs;
+  runtime::Store<api::Job> jobs;
+  runtime::Store<api::Pod> pods;
+  runtime::Store<api::Deployment> deployments;
+  runtime::Store<api::Service> services_store;
+  runtime::Store<api::ControllerRevision> revisions;
+  Caches caches{pipelines, runs, jobs, pods, deployments, services_store, revisions};
+  Services services{api, clock, log, metrics, events, alone()};
+  Actor actor{api, api, *this};
+  Memory<JobMemory> memory;
+  Memory<RunMemory> run_memory;
+  runtime::WorkQueue run_queue{{.name = "run"}, clock, metrics};
+  JobReconciler reconciler{services, caches, actor, memory, run_memory, run_queue};
+};
+
+const char* const kOnePod =
+    R"("managedBy":"millrace.dev/job-controller","backoffLimit":0,"completions":1,"parallelism":1,)";
+
+TEST(JobReconciler, OnePodTakesACreateAndAStatusWrite) {
+  Bed bed;
+  bed.add_job(kOnePod);
+  ASSERT_TRUE(bed.reconcile().ok());
+  bed.set_phase(logic::pod_name("j", "u1"), "Succeeded");
+  EXPECT_EQ(bed.reconcile().value(), runtime::Outcome(runtime::Done{}));
+  EXPECT_EQ(bed.last_condition(), "Complete");
+  EXPECT_EQ(bed.reconcile().value(), runtime::Outcome(runtime::Done{}));
+  EXPECT_EQ(bed.api.calls().size(), 2u);
+  EXPECT_EQ(bed.memory.size(), 0u) << "nothing is kept of finished Jobs";
+}
+
+/// After a restart a Job of a run that has ended may come into the cache when its ended pod was
+/// let go of already; the store takes no version of the pod that it had before.
+TEST(JobReconciler, APodThatLeftTheCacheForGoodIsReadLive) {
+  for (const char* spec : {kOnePod, R"("completions":1,)"}) {
+    Bed bed;
+    bed.add_job(spec);
+    ASSERT_TRUE(bed.reconcile().ok());
+    const bool one = spec == kOnePod;
+    const std::string name =
+        one ? logic::pod_name("j", "u1") : logic::slot_pod_name("j", "u1", 0, 0);
+    bed.set_phase(name, "Succeeded");
+    Bed after;  // the same API, as a new process finds it
+    after.api.store("jobs", bed.api.stored("jobs", {"ns", "j"}));
+    after.api.store("pods", bed.api.stored("pods", {"ns", name}));
+    const auto pod = decode<api::Pod>(after.api.stored("pods", {"ns", name}));
+    after.pods.replace("", {pod}, api::version_number(pod->metadata.resource_version),
+                       runtime::ReplaceMode::KeepNewer);
+    after.pods.drop({"ns", name});
+    after.cache_job();
+    const auto first = after.reconcile();
+    ASSERT_TRUE(first.ok());
+    EXPECT_EQ(*first, runtime::Outcome(runtime::RequeueAfter{})) << "no event will come";
+    ASSERT_EQ(after.pods.get({"ns", name}), nullptr) << "else this proves nothing";
+    ASSERT_TRUE(after.reconcile().ok());
+    EXPECT_EQ(after.last_condition(), "Complete") << spec;
+    EXPECT_EQ(after.api.calls("create").size(), 1u);
+  }
+}
+
+TEST(JobReconciler, AbsenceIsAskedForOnceAndCountsAsAFailure) {
+  Bed bed;
+  bed.add_job(R"("completions":1,"backoffLimit":0,)");
+  ASSERT_TRUE(bed.reconcile().ok());
+  const ObjectKey pod{"ns", logic::slot_pod_name("j", "u1", 0, 0)};
+  bed.api.erase("pods", pod);
+  bed.pods.remove(pod, 0);
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_EQ(bed.last_condition(), "Failed");
+  EXPECT_EQ(bed.api.calls("list").size(), 1u);
+  EXPECT_EQ(bed.status().failed, 1);
+}
+
+TEST(JobReconciler, ARefusedPodIsToldToItsRunAndTriedAgain) {
+  Bed bed;
+  bed.add_job(kOnePod, R"({"millrace.dev/run":"r","millrace.dev/run-uid":"ru"})");
+  bed.api.fail_next("create", support::error_of(Code::Throttled, "exceeded quota: q"));
+  const auto outcome = bed.reconcile();
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(*outcome, runtime::Outcome(runtime::RequeueAfter{std::chrono::seconds(1)}));
+  ASSERT_TRUE(bed.run_memory.get("ru").pod_failure.has_value());
+  EXPECT_EQ(bed.run_queue.try_get(), (ObjectKey{"ns", "r"}));
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_FALSE(bed.run_memory.get("ru").pod_failure.has_value());
+  EXPECT_EQ(bed.api.calls("create").size(), 2u);
+}
+
+TEST(JobReconciler, AConflictOrALostConnectionIsForTheQueue) {
+  const struct {
+    const char* verb;
+    Code code;
+  } cases[] = {{"patch", Code::Conflict}, {"patch", Code::Timeout}, {"create", Code::Timeout}};
+  for (const auto& c : cases) {
+    Bed bed;
+    bed.add_job(kOnePod);
+    if (std::string(c.verb) == "patch") {
+      ASSERT_TRUE(bed.reconcile().ok());
+      bed.set_phase(logic::pod_name("j", "u1"), "Succeeded");
+    }
+    bed.api.fail_next(c.verb, support::error_of(c.code));
+    const auto outcome = bed.reconcile();
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(to_string(outcome.error().code), to_string(c.code));
+    ASSERT_TRUE(bed.reconcile().ok()) << "and then it works";
+  }
+}
+
+TEST(JobReconciler, ACreateWhoseAnswerWasLostMakesNoSecondPod) {
+  Bed bed;
+  bed.add_job(R"("completions":2,"parallelism":2,)");
+  bed.api.lose_answer("create", support::error_of(Code::Timeout));
+  EXPECT_FALSE(bed.reconcile().ok());
+  ASSERT_TRUE(bed.reconcile().ok());
+  ASSERT_TRUE(bed.reconcile().ok());
+  for (const int slot : {0, 1}) {
+    EXPECT_NE(bed.pods.get({"ns", logic::slot_pod_name("j", "u1", slot, 0)}), nullptr);
+  }
+  EXPECT_EQ(bed.pods.size(), 2u);
+}
+
+TEST(JobReconciler, AJobThatHasExpiredIsDeleted) {
+  Bed bed;
+  bed.add_job(R"("ttlSecondsAfterFinished":60,)");
+  ASSERT_TRUE(bed.reconcile().ok());
+  bed.set_phase(logic::slot_pod_name("j", "u1", 0, 0), "Succeeded");
+  EXPECT_EQ(bed.reconcile().value(), runtime::Outcome(runtime::Done{}));
+  const auto waits = bed.reconcile();
+  ASSERT_TRUE(waits.ok() && std::holds_alternative<runtime::RequeueAfter>(*waits));
+  EXPECT_EQ(std::get<runtime::RequeueAfter>(*waits).delay, Duration(std::chrono::seconds(60)));
+  bed.clock.advance(std::chrono::seconds(61));
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_TRUE(bed.api.stored("jobs", {"ns", "j"}).is_null());
+}
+
+}  // namespace
+}  // namespace millrace::shell
