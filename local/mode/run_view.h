@@ -1,0 +1,64 @@
+/// What `millrace local run` prints: pure, one piece of text per event.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "crds/pipeline_run.h"
+#include "kubeclient/base/clock.h"
+
+namespace millrace::mode {
+
+enum class Colour { No, Yes };
+
+/// How a run ended, or that it did not yet.
+enum class RunEnd { None, Succeeded, Failed, Cancelled, TimedOut };
+RunEnd end_of(const crds::PipelineRun& run);
+
+/// Follows one run. Steps are told when they end and their log has been printed.
+class RunView {
+ public:
+  /// `prefix`: lines begin with the run's name, for several runs at once.
+  RunView(Colour colour, bool prefix) : colour_(colour), prefix_(prefix) {}
+
+  /// "hello-x7k2p  a run of hello"
+  std::string begun(const crds::PipelineRun& run);
+  /// One line of a container's output.
+  std::string output(const std::string& step, std::string_view line) const;
+  /// What is new in `run` at `now`: attempts, waiting, ends of steps whose log is complete.
+  /// `log_done(step state)` says whether all of its output was printed.
+  template <class LogDone>
+  std::string progress(const crds::PipelineRun& run, SteadyTime now, const LogDone& log_done) {
+    std::string text = news(run, now);
+    for (const crds::StepState& step : run.status.step_states) {
+      if (is_over(step) && log_done(step)) text += ended(step, now);
+    }
+    return text;
+  }
+  /// The last line: "✔ hello-x7k2p succeeded after 41ms".
+  std::string finished(const crds::PipelineRun& run, Duration took) const;
+  /// A remark of ours: cancelling, time over.
+  std::string remark(std::string_view text) const;
+
+  /// It will not run again in this attempt.
+  static bool is_over(const crds::StepState& step);
+
+ private:
+  std::string news(const crds::PipelineRun& run, SteadyTime now);
+  std::string ended(const crds::StepState& step, SteadyTime now);
+  std::string line(const char* colour, std::string_view mark, std::string_view text) const;
+  std::string painted(const char* colour, std::string_view text) const;
+
+  const Colour colour_;
+  const bool prefix_;
+  std::string name_;
+  std::size_t width_ = 0;  ///< of the longest step name
+  int attempt_ = 1;
+  std::map<std::string, SteadyTime> began_;  ///< by "attempt/step", when we saw it run
+  std::set<std::string> told_;               ///< ends of steps, by "attempt/step"
+  std::string waiting_;                      ///< the last reason told
+};
+
+}  // namespace millrace::mode
