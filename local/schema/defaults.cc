@@ -15,7 +15,7 @@ bool is_zero(const Value& value, const Type& type) {
   if (type.shape == Shape::Any) return false;
   if (value.is_bool()) return !value.as_bool();
   if (value.is_number()) return value.as_double() == 0;
-  return value.empty();
+  return value.is_string() ? value.as_string().empty() : value.empty();
 }
 
 bool is_text(const Value* value, std::string_view text) {

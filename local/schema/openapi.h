@@ -18,12 +18,17 @@ struct Document {
   std::string etag;  ///< quoted, from the content
 };
 
-/// /version, /api, /apis, /api/v1, /apis/GROUP, /apis/GROUP/VERSION: plain discovery. Built at the
-/// first call.
+/// The Kubernetes whose API this is.
+inline constexpr std::string_view kKubernetesVersion = "v1.34.4";
+
+/// /version, /api, /apis, /api/v1, /apis/GROUP, /apis/GROUP/VERSION: plain discovery. Null when the
+/// path is none of them. Built at the first call, as all documents here.
 const Document* discovery_document(std::string_view path);
-/// /api and /apis as apidiscovery.k8s.io/v2 APIGroupDiscoveryList.
+/// /api and /apis as apidiscovery.k8s.io/v2 APIGroupDiscoveryList; v2beta1 is not served, as a
+/// server of this version does not either.
 const Document* aggregated_document(std::string_view path);
-/// /openapi/v3 and what it names; the hashes in its addresses are not looked at.
+/// /openapi/v3 and what it names (the hashes in its addresses are not looked at). There is no
+/// /openapi/v2: kubectl asks for it only where version 3 is missing.
 const Document* openapi_document(std::string_view path);
 
 }  // namespace millrace::schema

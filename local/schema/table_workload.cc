@@ -13,7 +13,7 @@ Job
  spec JobSpec
  status JobStatus
 JobSpec
- parallelism int32? =1
+ parallelism int32?
  completions int32?
  activeDeadlineSeconds int64?
  podFailurePolicy PodFailurePolicy?
