@@ -45,6 +45,7 @@ runtime::InformerOptions<T> informer_options(const OperatorSettings& settings,
   if (!settings.namespaces.empty()) options.namespaces = settings.namespaces;
   options.label_selector = std::move(label_selector);
   options.trim = [](T& object) { trim(object); };
+  options.protocol.seed = settings.seed;
   return options;
 }
 
@@ -52,6 +53,15 @@ runtime::EventRecorderOptions event_options(const OperatorSettings& settings) {
   runtime::EventRecorderOptions options;
   options.series.component = "millrace.dev/operator";
   options.series.instance = settings.identity;
+  options.seed = settings.seed;
+  return options;
+}
+
+runtime::QueueOptions queue_options(const OperatorSettings& settings, const char* name) {
+  runtime::QueueOptions options;
+  options.name = name;
+  options.backoff = kBackoff;
+  options.seed = settings.seed;
   return options;
 }
 
@@ -69,6 +79,11 @@ std::vector<std::string> labelled_pipeline(const T& object) {
 
 int count_active(const Ref<crds::PipelineRun>& run) {
   return run && !logic::is_terminal(*run) ? 1 : 0;
+}
+
+Duration difference(const Clock& clock) {
+  return std::chrono::duration_cast<Duration>(clock.now().time_since_epoch() -
+                                              clock.steady().time_since_epoch());
 }
 
 /// The one version of an object that events name: the newer one.
@@ -107,6 +122,10 @@ struct Operator::Impl final : WriteObserver {
   /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
   /// nobody else may be at it already.
   void work(const std::stop_token& stop, const std::function<bool()>& leads);
+  /// From now on changes are told, and all there is to do is queued.
+  void begin_work();
+  /// Look at everything again if the clock has jumped since the last look.
+  void check_clock();
   /// Wait for `stop`; meanwhile look whether the clock has jumped.
   void wait(const std::stop_token& stop);
   bool synced() const;
@@ -151,6 +170,8 @@ struct Operator::Impl final : WriteObserver {
   ZoneFiles zones;
 
   std::atomic<bool> working{false};
+  Duration clock_difference{};   ///< of wall and steady clock at the last look
+  SteadyTime next_clock_look{};  ///< of `step` only
   std::atomic<std::int64_t> active_runs{0};
   runtime::WorkQueue pipeline_queue;
   runtime::WorkQueue run_queue;
@@ -188,9 +209,9 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       services{reader, env.clock, env.log, env.metrics, events, settings.config},
       actor(reader, writer, *this),
       zones(settings.zone_dir),
-      pipeline_queue({.name = "pipeline", .backoff = kBackoff}, env.clock, env.metrics),
-      run_queue({.name = "run", .backoff = kBackoff}, env.clock, env.metrics),
-      job_queue({.name = "job", .backoff = kBackoff}, env.clock, env.metrics),
+      pipeline_queue(queue_options(settings, "pipeline"), env.clock, env.metrics),
+      run_queue(queue_options(settings, "run"), env.clock, env.metrics),
+      job_queue(queue_options(settings, "job"), env.clock, env.metrics),
       pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones),
       run_reconciler(services, caches, actor, run_memory, revision_cache),
       job_reconciler(services, caches, actor, job_memory, run_memory, run_queue),
@@ -357,33 +378,34 @@ bool Operator::Impl::synced() const {
   return all;
 }
 
+void Operator::Impl::check_clock() {
+  const Duration before = std::exchange(clock_difference, difference(env.clock));
+  const Duration jump = clock_difference - before;
+  if (std::chrono::abs(jump) <= kClockJump) return;
+  env.log.warn("the clock has jumped, looking at everything again",
+               {kv("seconds", std::chrono::duration<double>(jump).count())});
+  wake_all();
+}
+
 void Operator::Impl::wait(const std::stop_token& stop) {
-  const auto difference = [this] {
-    return std::chrono::duration_cast<Duration>(env.clock.now().time_since_epoch() -
-                                                env.clock.steady().time_since_epoch());
-  };
-  Duration before = difference();
-  while (env.pause.wait(kClockCheck, stop)) {
-    const Duration now = difference();
-    if (std::chrono::abs(now - before) > kClockJump) {
-      env.log.warn("the clock has jumped, looking at everything again",
-                   {kv("seconds", std::chrono::duration<double>(now - before).count())});
-      wake_all();
-    }
-    before = now;
-  }
+  while (env.pause.wait(kClockCheck, stop)) check_clock();
+}
+
+void Operator::Impl::begin_work() {
+  // In this order: what changes from now on is told, what changed before is in the stores.
+  working = true;
+  wake_all();
+  clock_difference = difference(env.clock);
+  env.log.info("reconciling", {kv("pipelines", std::uint64_t{pipelines.store().size()}),
+                               kv("runs", std::uint64_t{runs.store().size()})});
 }
 
 void Operator::Impl::work(const std::stop_token& stop, const std::function<bool()>& leads) {
   events.start();
-  // In this order: what changes from now on is told, what changed before is in the stores.
-  working = true;
-  wake_all();
+  begin_work();
   pipeline_controller.start();
   run_controller.start();
   job_controller.start();
-  env.log.info("reconciling", {kv("pipelines", std::uint64_t{pipelines.store().size()}),
-                               kv("runs", std::uint64_t{runs.store().size()})});
   wait(stop);
   const SteadyTime now = env.clock.steady();
   const SteadyTime deadline = leads() ? now + settings.drain_timeout : now;
@@ -417,6 +439,52 @@ Operator::Operator(client::Reader& reader, client::Writer& writer, OperatorSetti
 Operator::~Operator() = default;
 
 bool Operator::ready() const { return impl_->synced(); }
+
+int Operator::parts() { return 12; }
+
+bool Operator::step(int part) {
+  Impl& o = *impl_;
+  int number = 0;
+  bool did = false;
+  o.each_informer([&](auto& informer) {
+    if (number++ == part) did = informer.advance();
+  });
+  if (part < number) return did;
+  if (!o.working) {
+    if (!o.synced()) return false;
+    o.begin_work();
+    o.next_clock_look = o.env.clock.steady() + kClockCheck;
+    return true;
+  }
+  switch (part - number) {
+    case 0:
+      return o.pipeline_controller.work_once();
+    case 1:
+      return o.run_controller.work_once();
+    case 2:
+      return o.job_controller.work_once();
+    case 3:
+      return o.events.work_once();
+    default:
+      break;
+  }
+  if (o.env.clock.steady() < o.next_clock_look) return false;
+  o.next_clock_look = o.env.clock.steady() + kClockCheck;
+  o.check_clock();
+  return true;
+}
+
+SteadyTime Operator::next_due() const {
+  const Impl& o = *impl_;
+  SteadyTime next = SteadyTime::max();
+  o.each_informer([&](const auto& informer) { next = std::min(next, informer.next_due()); });
+  if (!o.working) return next;
+  for (const auto* queue : {&o.pipeline_queue, &o.run_queue, &o.job_queue}) {
+    if (const auto due = queue->next_due()) next = std::min(next, *due);
+  }
+  if (const auto due = o.events.next_due()) next = std::min(next, *due);
+  return std::min(next, o.next_clock_look);
+}
 
 OperatorEnd Operator::run(const std::stop_token& stop) {
   Impl& o = *impl_;

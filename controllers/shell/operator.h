@@ -22,6 +22,7 @@ struct OperatorSettings {
   std::string identity;  ///< unique among operators; holder of the lease and of events
   std::string zone_dir = "/usr/share/zoneinfo";
   std::chrono::seconds drain_timeout{10};
+  std::uint32_t seed = 0;  ///< of all jitter; 0: random
   logic::Config config;
 };
 
@@ -45,6 +46,16 @@ class Operator {
 
   /// The caches are synced; any thread.
   bool ready() const;
+
+  /// How many parts `step` knows: caches, controllers, events, and the watch over the clock.
+  static int parts();
+  /// Let part number `part` do one piece of work on this thread, without waiting; false when it has
+  /// none now. For programs without threads (simulations), instead of `run`: there is no lease, the
+  /// controllers begin once the caches are synced, and clients and `env.pause` must not wait
+  /// either. What a client throws passes through; then only destroy this.
+  bool step(int part);
+  /// When some part has something to do by time alone; now or earlier while one can go on at once.
+  SteadyTime next_due() const;
 
  private:
   struct Impl;

@@ -86,6 +86,29 @@ bool EventRecorder::flush(SteadyTime deadline) {
                            [&] { return state->queue.empty() && !state->busy; });
 }
 
+bool EventRecorder::work_once() {
+  std::optional<EventRequest> request;
+  {
+    auto state = state_.lock();
+    if (!state->queue.empty()) {
+      request = std::move(state->queue.front());
+      state->queue.pop_front();
+    }
+  }
+  if (request) {
+    handle(*request, stop_.get_token());
+    return true;
+  }
+  const auto late = series_.due(env_.clock.steady());
+  for (const EventWrite& next : late) write(next, stop_.get_token());
+  return !late.empty();
+}
+
+std::optional<SteadyTime> EventRecorder::next_due() const {
+  if (!state_.lock()->queue.empty()) return env_.clock.steady();
+  return series_.next_due();
+}
+
 void EventRecorder::wake() {
   auto state = state_.lock();
   ++state->wakes;

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -58,6 +59,11 @@ class EventRecorder {
   void record(EventRequest request);
   /// Wait until everything recorded so far was taken care of; false at `deadline`.
   bool flush(SteadyTime deadline);
+  /// Take care of one thing that was recorded, or is due, on this thread; false when there is none.
+  /// For programs without threads, instead of `start`; pauses are those of `env`.
+  bool work_once();
+  /// When `work_once` has something to do by time alone.
+  std::optional<SteadyTime> next_due() const;
   /// Look at the clock again; for clocks that jump.
   void wake();
 

@@ -85,6 +85,21 @@ class Informer {
       });
     }
   }
+  /// Take one step of one namespace's reflector, in turns, without waiting; false when none has
+  /// anything to do now. For programs without threads, instead of `start`.
+  bool advance() {
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {
+      Lane& lane = *lanes_[next_lane_++ % lanes_.size()];
+      if (lane.reflector.advance()) return true;
+    }
+    return false;
+  }
+  /// When `advance` has something to do by time alone.
+  SteadyTime next_due() const {
+    SteadyTime next = SteadyTime::max();
+    for (const auto& lane : lanes_) next = std::min(next, lane->reflector.next_due());
+    return next;
+  }
   /// End the watches and join; the content stays readable. Safe to repeat.
   void stop() {
     stop_.request_stop();
@@ -186,6 +201,7 @@ class Informer {
   Guarded<std::size_t> unsynced_;  ///< lanes that have not been read once
   mutable std::condition_variable_any synced_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::size_t next_lane_ = 0;  ///< of `advance` only
   std::stop_source stop_;
   std::vector<std::thread> threads_;
 };

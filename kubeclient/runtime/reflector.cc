@@ -31,14 +31,38 @@ bool Reflector::is_open() const {
 void Reflector::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     if (is_open()) {
-      pump(stop);
+      pump(silent_at(), stop);
     } else if (state_.phase == WatchPhase::Listing) {
       read_page(stop);
     } else {
       open(stop);
     }
+    if (const auto delay = std::exchange(pause_, {})) env_.pause.wait(*delay, stop);
   }
   stream_.reset();
+}
+
+bool Reflector::advance() {
+  const SteadyTime now = env_.clock.steady();
+  if (now < not_before_) return false;
+  const bool reading = is_open();
+  if (reading) {
+    piece_read_ = false;
+    pump(now, {});
+  } else if (state_.phase == WatchPhase::Listing) {
+    read_page({});
+  } else {
+    open({});
+  }
+  if (const auto delay = std::exchange(pause_, {})) not_before_ = now + *delay;
+  return !reading || piece_read_ || !is_open();
+}
+
+SteadyTime Reflector::next_due() const { return is_open() ? silent_at() : not_before_; }
+
+SteadyTime Reflector::silent_at() const {
+  return last_bytes_ + (state_.phase == WatchPhase::Initial ? options_.initial_silence
+                                                            : server_timeout_ + options_.grace);
 }
 
 WatchInput Reflector::failed(Error error) {
@@ -61,12 +85,12 @@ void Reflector::open(const std::stop_token& stop) {
   call.timeout = options_.call_timeout;
   auto stream = reader_.watch(options_.resource, options_.ns, watch, call);
   if (stop.stop_requested()) return;
-  if (!stream.ok()) return take(failed(std::move(stream).error()), stop);
+  if (!stream.ok()) return take(failed(std::move(stream).error()));
   stream_ = *std::move(stream);
   framer_ = WatchFramer(options_.line_limit);
   server_timeout_ = watch.timeout;
   last_bytes_ = env_.clock.steady();
-  take({Kind::Opened}, stop);
+  take({Kind::Opened});
 }
 
 void Reflector::read_page(const std::stop_token& stop) {
@@ -80,32 +104,31 @@ void Reflector::read_page(const std::stop_token& stop) {
   call.timeout = options_.call_timeout;
   auto text = reader_.list_text(options_.resource, options_.ns, list, call);
   if (stop.stop_requested()) return;
-  if (!text.ok()) return take(failed(std::move(text).error()), stop);
+  if (!text.ok()) return take(failed(std::move(text).error()));
   WatchInput input = sink_.read_page(*text);
   if (input.kind == Kind::Failed) {
     input = failed(fail(Code::Malformed, "the answer is not a list that can be read").value());
   }
-  take(input, stop);
+  take(input);
 }
 
-void Reflector::pump(const std::stop_token& stop) {
-  const Duration allowed = state_.phase == WatchPhase::Initial ? options_.initial_silence
-                                                               : server_timeout_ + options_.grace;
-  auto piece = stream_->read(last_bytes_ + allowed);
+void Reflector::pump(SteadyTime deadline, const std::stop_token& stop) {
+  auto piece = stream_->read(deadline);
   if (stop.stop_requested()) return;
   const SteadyTime now = env_.clock.steady();
   if (!piece.ok() && piece.error().code == Code::Timeout) {
-    if (now >= last_bytes_ + allowed) take({Kind::Silent}, stop);
+    if (now >= silent_at()) take({Kind::Silent});
     return;
   }
-  if (!piece.ok()) return take(failed(std::move(piece).error()), stop);
-  if (piece->empty()) return take({Kind::Ended}, stop);  // an unfinished line is worth nothing
+  piece_read_ = true;
+  if (!piece.ok()) return take(failed(std::move(piece).error()));
+  if (piece->empty()) return take({Kind::Ended});  // an unfinished line is worth nothing
   last_bytes_ = now;
   framer_.push(*std::move(piece));
   while (is_open()) {
     const auto frame = framer_.next();
     if (!frame || stop.stop_requested()) return;
-    take(read_line(*frame), stop);
+    take(read_line(*frame));
   }
 }
 
@@ -133,19 +156,19 @@ WatchInput Reflector::read_line(const WatchFramer::Frame& frame) {
   }
 }
 
-void Reflector::take(const WatchInput& input, const std::stop_token& stop) {
+void Reflector::take(const WatchInput& input) {
   WatchStep next = step(std::move(state_), input);
   state_ = std::move(next.state);
   if (next.effect != WatchEffect::None) sink_.perform(next.effect, state_.version);
   if (!is_open()) stream_.reset();
   if (next.reopen) {
-    restart(next.reason, stop);
+    restart(next.reason);
   } else if (input.kind == Kind::Page || input.kind == Kind::Changed) {
     complained_ = {};
   }
 }
 
-void Reflector::restart(std::string_view reason, const std::stop_token& stop) {
+void Reflector::restart(std::string_view reason) {
   env_.metrics
       .counter(
           "millrace_watch_restarts_total", "Watches and lists begun again.",
@@ -165,7 +188,7 @@ void Reflector::restart(std::string_view reason, const std::stop_token& stop) {
     env_.log.debug("watch begins again",
                    {kv("resource", options_.resource.plural), kv("reason", reason)});
   }
-  env_.pause.wait(delay, stop);
+  pause_ = delay;
 }
 
 }  // namespace millrace::runtime

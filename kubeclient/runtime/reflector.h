@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -62,14 +63,24 @@ class Reflector {
 
   /// Work until `stop` is requested.
   void run(const std::stop_token& stop);
+  /// Take one step without waiting; false when there is nothing to do now. For programs without
+  /// threads, instead of `run`; the reader must not wait either, and its streams answer at once
+  /// when their deadline is now.
+  bool advance();
+  /// When `advance` has something to do by time alone: an open watch that has gone silent, or the
+  /// end of a pause. Before `now` while it can go on at once.
+  SteadyTime next_due() const;
 
  private:
   void open(const std::stop_token& stop);
   void read_page(const std::stop_token& stop);
-  void pump(const std::stop_token& stop);
+  /// Read once, until `deadline` at the latest.
+  void pump(SteadyTime deadline, const std::stop_token& stop);
+  /// When an open stream counts as silent.
+  SteadyTime silent_at() const;
   WatchInput read_line(const WatchFramer::Frame& frame);
-  void take(const WatchInput& input, const std::stop_token& stop);
-  void restart(std::string_view reason, const std::stop_token& stop);
+  void take(const WatchInput& input);
+  void restart(std::string_view reason);
   WatchInput failed(Error error);
   bool is_open() const;
 
@@ -84,8 +95,11 @@ class Reflector {
   WatchFramer framer_;
   Duration server_timeout_{};
   SteadyTime last_bytes_{};
-  Error last_error_;             ///< of the latest Failed input
-  std::string_view complained_;  ///< the reason logged last; empty after things went well
+  bool piece_read_ = false;        ///< the last `pump` met more than silence
+  std::optional<Duration> pause_;  ///< asked for by the last step
+  SteadyTime not_before_{};        ///< of `advance`: the end of a pause
+  Error last_error_;               ///< of the latest Failed input
+  std::string_view complained_;    ///< the reason logged last; empty after things went well
 };
 
 }  // namespace millrace::runtime

@@ -122,6 +122,14 @@ void WorkQueue::shutdown(SteadyTime drain_deadline) {
 
 void WorkQueue::wake() { notify(*state_.lock(), true); }
 
+std::optional<SteadyTime> WorkQueue::next_due() const {
+  const SteadyTime now = clock_.steady();
+  const auto state = state_.lock();
+  if (!state->turns.empty()) return now;
+  if (state->waiting.empty()) return std::nullopt;
+  return state->waiting.begin()->first;
+}
+
 std::size_t WorkQueue::depth() const { return state_.lock()->depth; }
 
 /// True when a ready key was added that a worker can take.

@@ -71,6 +71,8 @@ class WorkQueue {
   /// Look at the clock again; for clocks that jump.
   void wake();
 
+  /// When the next key becomes ready: now while one is, nothing when none waits.
+  std::optional<SteadyTime> next_due() const;
   /// Ready keys.
   std::size_t depth() const;
 

@@ -138,6 +138,23 @@ TEST_F(EventRecorderTest, OthersAreGivenUp) {
   EXPECT_EQ(api.calls("create").size(), 1u + 5u + 1u);
 }
 
+TEST_F(EventRecorderTest, StepsOnTheCallersThread) {
+  recorder = std::make_unique<EventRecorder>(api, options, env);
+  EXPECT_FALSE(recorder->work_once());
+  EXPECT_EQ(recorder->next_due(), std::nullopt);
+  tell("one");
+  EXPECT_EQ(recorder->next_due(), clock.steady());
+  EXPECT_TRUE(recorder->work_once());
+  tell("one");
+  EXPECT_TRUE(recorder->work_once());
+  EXPECT_EQ(api.calls("create").size(), 1u) << "the second one joins the first";
+  ASSERT_TRUE(recorder->next_due().has_value());
+  EXPECT_FALSE(recorder->work_once());
+  clock.advance(*recorder->next_due() - clock.steady());
+  EXPECT_TRUE(recorder->work_once());
+  EXPECT_EQ(api.calls("patch").size(), 1u);
+}
+
 TEST_F(EventRecorderTest, StopWritesWhatWaits) {
   start();
   for (int i = 0; i < 20; ++i) tell(std::to_string(i));

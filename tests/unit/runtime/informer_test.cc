@@ -384,6 +384,33 @@ TEST_F(InformerTest, RestartsBackOffAndOnlyQuietResetsThem) {
   EXPECT_EQ(pause.lengths(), want);
 }
 
+TEST_F(InformerTest, StepsOnTheCallersThreadNeverWait) {
+  options.protocol.restart = {200ms, 30s, 2, 0};
+  watch({added("a", 5), Silence{}, initial_end(10), Silence{}, Silence{}});
+  api.script_watch({error_of(Code::Unavailable), {}});
+  watch({added("b", 11), Silence{}});
+  informer = std::make_unique<Informer<api::Pod>>(api, options, env);
+  const SteadyTime start = clock.steady();
+  const auto steps = [&] {
+    int count = 0;
+    while (informer->advance()) ++count;
+    return count;
+  };
+  EXPECT_EQ(steps(), 2) << "opened, and read a";
+  EXPECT_FALSE(informer->has_synced());
+  EXPECT_EQ(steps(), 1) << "the end of the initial objects";
+  EXPECT_TRUE(informer->has_synced());
+  EXPECT_EQ(clock.steady(), start);
+  clock.advance(informer->next_due() - start);
+  EXPECT_EQ(steps(), 2) << "silent, and refused; the first restart is free";
+  EXPECT_EQ(informer->next_due(), clock.steady() + 200ms);
+  clock.advance(200ms);
+  EXPECT_EQ(steps(), 2);
+  EXPECT_EQ(content(), "a@5 b@11 ");
+  EXPECT_EQ(watches(), "list 10 10 ");
+  EXPECT_TRUE(pause.lengths().empty());
+}
+
 TEST_F(InformerTest, ServerAwayAtTheStart) {
   api.fail_next("watch", error_of(Code::Unavailable), 3);
   watch({added("a", 5) + initial_end(10)});
