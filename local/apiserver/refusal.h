@@ -19,8 +19,9 @@ struct Refusal {
   int code = 500;
   std::string reason;  ///< "NotFound"; may be empty
   std::string message = {};
-  codec::Value details = {};        ///< null: none
-  std::string continue_token = {};  ///< metadata.continue, for expired lists
+  codec::Value details = {};               ///< null: none
+  std::string continue_token = {};         ///< metadata.continue, for expired lists
+  std::vector<std::string> warnings = {};  ///< texts of Warning headers
 };
 
 /// A value or a refusal. `Result` does not carry the details that clients look at.

@@ -25,9 +25,9 @@ std::vector<std::string_view> split(std::string_view path) {
 bool has_subresource(const schema::Kind& kind, std::string_view name) {
   if (name == "status") return kind.status;
   const auto& r = kind.resource;
-  if (name == "log") return r.group.empty() && r.plural == "pods";
+  if (name == "log") return kind.log;
   if (name == "finalize") return r.group.empty() && r.plural == "namespaces";
-  if (name == "scale") return r.group == "apps" && r.plural == "deployments";
+  if (name == "scale") return kind.scale;
   return false;
 }
 
