@@ -99,6 +99,8 @@ void host_ports(Value& containers) {
 void pod(Value& object) {
   Value* spec = object.find("spec");
   if (is_missing(spec)) return;
+  const Value* grace = spec->find("terminationGracePeriodSeconds");
+  if (grace != nullptr && grace->as_int() < 0) (*spec)["terminationGracePeriodSeconds"] = 1;
   const Value* host = spec->find("hostNetwork");
   for (const char* list : {"containers", "initContainers"}) {
     Value* containers = spec->find(list);

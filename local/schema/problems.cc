@@ -50,8 +50,8 @@ void Problems::forbidden(const Path& path, std::string_view detail) {
   add(path, "FieldValueForbidden", with_detail("Forbidden", detail));
 }
 
-void Problems::not_found(const Path& path, const Value& value) {
-  add(path, "FieldValueNotFound", "Not found: " + value.dump());
+void Problems::not_found(const Path& path, const Value& value, std::string_view rest) {
+  add(path, "FieldValueNotFound", "Not found: " + value.dump() + std::string(rest));
 }
 
 void Problems::too_long(const Path& path, std::size_t limit) {

@@ -40,7 +40,7 @@ class Problems {
                    const std::vector<std::string>& choices);
   void duplicate(const Path& path, const codec::Value& value);
   void forbidden(const Path& path, std::string_view detail);
-  void not_found(const Path& path, const codec::Value& value);
+  void not_found(const Path& path, const codec::Value& value, std::string_view rest = {});
   void too_long(const Path& path, std::size_t limit);
   void too_many(const Path& path, std::size_t count, std::size_t limit);
 
