@@ -445,6 +445,8 @@ void Session::finish() {
   // Unread input would turn the close into a reset, which may eat our answer on its way.
   state_ = State::Closing;
   set_deadline(kCloseTimeout);
+  ErrorCode ignored;
+  stream_.lowest_layer().shutdown(tcp::socket::shutdown_send, ignored);
   drain(kMostDrained);
 }
 

@@ -140,13 +140,20 @@ struct LocalMode::Impl {
   std::vector<std::thread> threads;
 };
 
-Result<std::unique_ptr<LocalMode>> LocalMode::start(const ModeOptions& options,
-                                                    executor::Spawner& spawner,
+Result<std::unique_ptr<Helpers>> Helpers::fork_off() {
+  MR_ASSIGN(auto spawner, executor::Spawner::fork_off());
+  return std::unique_ptr<Helpers>(new Helpers(std::move(spawner)));
+}
+
+Helpers::Helpers(std::unique_ptr<executor::Spawner> spawner) : spawner_(std::move(spawner)) {}
+Helpers::~Helpers() = default;
+
+Result<std::unique_ptr<LocalMode>> LocalMode::start(const ModeOptions& options, Helpers& helpers,
                                                     const runtime::Env& env) {
   storage::Options storage_options;
   storage_options.path = DataDir(options.data_dir).database();
   MR_ASSIGN(auto opened, storage::open_storage(storage_options));
-  auto impl = std::make_unique<Impl>(std::move(opened), options, spawner, env);
+  auto impl = std::make_unique<Impl>(std::move(opened), options, helpers.spawner(), env);
   if (options.listen) MR_TRY(impl->listen());
   impl->run();
   return std::unique_ptr<LocalMode>(new LocalMode(std::move(impl)));

@@ -29,6 +29,21 @@ struct ModeOptions {
   logic::Config config = {};
 };
 
+/// The processes that start containers. They hold open what their maker has open: fork them off
+/// before anything else is opened, and before there are threads.
+class Helpers {
+ public:
+  /// Errors: Unavailable.
+  static Result<std::unique_ptr<Helpers>> fork_off();
+  /// Ends what they still run.
+  ~Helpers();
+  executor::Spawner& spawner() { return *spawner_; }
+
+ private:
+  explicit Helpers(std::unique_ptr<executor::Spawner> spawner);
+  std::unique_ptr<executor::Spawner> spawner_;
+};
+
 /// Runs while it lives. Threads: those of the parts, and mr-housekeep, mr-exec, mr-operator for
 /// their loops. The caller holds the lock of the data folder.
 class LocalMode {
@@ -36,8 +51,7 @@ class LocalMode {
   /// Open the data, start everything; the API answers when this returns, the controllers follow
   /// within milliseconds (see `ready`). Writes DIR/kubeconfig when it listens. Errors: Unavailable,
   /// Malformed, Invalid; the message names file or address and the cure.
-  static Result<std::unique_ptr<LocalMode>> start(const ModeOptions& options,
-                                                  executor::Spawner& spawner,
+  static Result<std::unique_ptr<LocalMode>> start(const ModeOptions& options, Helpers& helpers,
                                                   const runtime::Env& env);
   ~LocalMode();
   LocalMode(const LocalMode&) = delete;

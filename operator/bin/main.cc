@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "controllers/shell/zone_files.h"
+#include "operator/bin/local_commands.h"
 #include "operator/bin/run_operator.h"
 #include "operator/cli/cli.h"
 
@@ -28,7 +29,7 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   const millrace::SystemClock clock;
   millrace::shell::ZoneFiles zones(kZoneDir);
-  const millrace::cli::Environment environment{
+  millrace::cli::Environment environment{
       .in = std::cin,
       .out = std::cout,
       .err = std::cerr,
@@ -41,5 +42,6 @@ int main(int argc, char** argv) {
             return millrace::bin::run_operator(options, clock);
           },
   };
+  environment.local = millrace::bin::local_commands(environment);
   return millrace::cli::run(argc, argv, environment);
 }

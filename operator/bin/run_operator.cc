@@ -1,7 +1,5 @@
 #include "operator/bin/run_operator.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
@@ -9,7 +7,6 @@
 #include <iostream>
 #include <random>
 #include <stop_token>
-#include <thread>
 
 #include "controllers/shell/operator.h"
 #include "kubeclient/base/hash.h"
@@ -20,6 +17,7 @@
 #include "kubeclient/client/kubeconfig.h"
 #include "kubeclient/http/loop.h"
 #include "kubeclient/runtime/env.h"
+#include "operator/bin/signals.h"
 #include "operator/cli/version.h"
 #include "operator/gateway/gateway.h"
 
@@ -33,41 +31,6 @@ std::string identity() {
   std::random_device random;
   const std::uint64_t value = (std::uint64_t{random()} << 32) | random();
   return std::string(host.data()) + "_" + hex(value, 16);
-}
-
-/// Turns SIGTERM and SIGINT into a stop request, on a thread that does nothing else. The signals
-/// must be blocked in all threads before it is built.
-class SignalWaiter {
- public:
-  SignalWaiter(const sigset_t& signals, const Logger& log)
-      : thread_([this, signals, &log] {
-          runtime::name_this_thread("mr-signal");
-          int signal = 0;
-          if (sigwait(&signals, &signal) == 0 && signal != SIGUSR2) {
-            log.info("stopping", {kv("signal", signal == SIGINT ? "SIGINT" : "SIGTERM")});
-          }
-          stop_.request_stop();
-        }) {}
-  ~SignalWaiter() {
-    pthread_kill(thread_.native_handle(), SIGUSR2);  // wakes it when no signal came
-    thread_.join();
-  }
-  SignalWaiter(const SignalWaiter&) = delete;
-  SignalWaiter& operator=(const SignalWaiter&) = delete;
-
-  std::stop_token token() const { return stop_.get_token(); }
-
- private:
-  std::stop_source stop_;
-  std::thread thread_;
-};
-
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
 }
 
 shell::OperatorSettings settings_of(const cli::OperatorOptions& options) {
@@ -114,7 +77,8 @@ int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
   http::Loop watches(watch_options);
   client::Client api(*config, credentials, calls, watches, metrics, log, "operator");
 
-  SignalWaiter signal_waiter(signals, log);
+  SignalWaiter signal_waiter(
+      signals, [&log](int signal) { log.info("stopping", {kv("signal", signal_name(signal))}); });
   const std::stop_token stop = signal_waiter.token();
   shell::Operator engine(api, api, settings_of(options), env);
 

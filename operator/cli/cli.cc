@@ -11,6 +11,7 @@
 #include "operator/cli/command_tree.h"
 #include "operator/cli/completion.h"
 #include "operator/cli/config_file.h"
+#include "operator/cli/local.h"
 #include "operator/cli/preview.h"
 #include "operator/cli/validate.h"
 #include "operator/cli/version.h"
@@ -23,6 +24,7 @@ constexpr const char* kProgram = "millrace";
 /// Everything the parser may fill in.
 struct Arguments {
   OperatorOptions op;
+  LocalArguments local;
   std::string metrics_address = ":8080";
   std::string log_level = "info";
   bool leader_elect = false;
@@ -88,10 +90,12 @@ void add_operator(CLI::App& root, Arguments& args) {
 
 void add_commands(CLI::App& root, Arguments& args) {
   describe(root,
+           "  millrace local run pipeline.yaml\n"
            "  millrace validate pipeline.yaml\n"
            "  millrace schedule preview '*/5 6-18 * * mon-fri' --time-zone Europe/Berlin\n"
            "  millrace operator --kubeconfig ~/.kube/config\n");
   root.add_flag("--version", args.version, "Show the version.");
+  add_local(root, args.local);
   add_operator(root, args);
 
   CLI::App* validate = root.add_subcommand(
@@ -327,6 +331,9 @@ int dispatch(const Environment& env, CLI::App& root, Arguments& args) {
       return usage_error(env, command.path, "give at least one FILE, or - for standard input");
     }
     return validate_files(args.validate, env);
+  }
+  if (command.app->get_parent() != nullptr && command.app->get_parent()->get_name() == "local") {
+    return run_local(name, command.path, args.local, env);
   }
   if (name == "preview") return run_preview(env, command.path, args);
   if (name == "completion") return run_completion(env, command.path, to_command(root), args);

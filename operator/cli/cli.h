@@ -11,6 +11,7 @@
 #include "controllers/logic/time_zone.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/result.h"
+#include "operator/cli/local_options.h"
 #include "operator/cli/operator_options.h"
 
 namespace millrace::cli {
@@ -20,6 +21,7 @@ enum ExitCode : int {
   kSuccess = 0,
   kFailure = 1,  ///< the input is wrong, or the work failed
   kUsage = 2,    ///< the command line is wrong
+  kStopped = 3,  ///< the run that was waited for timed out or was cancelled
 };
 
 /// What a command may use. `main` fills it.
@@ -36,6 +38,8 @@ struct Environment {
   std::function<Result<logic::TimeZone>(const std::string& name)> load_zone;
   /// The body of `millrace operator`; gives the exit code.
   std::function<int(const OperatorOptions&)> run_operator;
+  /// The bodies of `millrace local ...`.
+  LocalCommands local = {};
 };
 
 /// Read a whole file from disk; what `main` gives as `Environment::read_file`.
