@@ -25,7 +25,14 @@ struct ExecutorOptions {
   std::string data_dir;  ///< pods' folders, logs, and what is needed to clean up after a crash
   std::string node_name = "local";
   Runtime runtime = Runtime::Auto;
-  int parallelism = 0;  ///< pods at once; 0: as many as the machine can bear (see README)
+  int parallelism = 0;    ///< pods at once; 0: as many as the machine can bear (see README)
+  std::string path = {};  ///< PATH of the pods' processes; empty: that of this process
+  // How a pod names the object it was made for, so that its Events reach that too; empty: it does
+  // not.
+  std::string run_label = {};        ///< the object's name
+  std::string run_uid_label = {};    ///< its UID
+  std::string run_api_version = {};  ///< "group/version"
+  std::string run_kind = {};
 };
 
 class Spawner;
@@ -46,6 +53,8 @@ class Executor {
   void run(const std::stop_token& stop);
   /// Caches are synced; any thread.
   bool ready() const;
+  /// Look at the clock again; for clocks that jump. Any thread.
+  void wake();
   /// The logs of its pods.
   apiserver::LogSource& logs();
 
