@@ -1,4 +1,5 @@
-/// metav1.Table: objects as the rows that `kubectl get` prints.
+/// metav1.Table: objects as the rows that `kubectl get` prints. A bookmark of a watch is a table
+/// with one row too, of an object that has only what the bookmark has.
 /// Columns and texts: Kubernetes 1.34, pkg/printers/internalversion, measured on a real server.
 #pragma once
 
