@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "local/patch/go_text.h"
 #include "local/patch/typed.h"
 
 namespace millrace::patch {
@@ -10,47 +11,6 @@ using codec::Value;
 using schema::Shape;
 
 namespace {
-
-/// As Go prints a value with %v.
-std::string plain_text(const Value& value) {
-  if (value.is_null()) return "<nil>";
-  if (value.is_string()) return value.as_string();
-  if (value.is_array()) {
-    std::string text;
-    for (const Value& item : value.items()) text += (text.empty() ? "" : " ") + plain_text(item);
-    return "[" + text + "]";
-  }
-  if (!value.is_object()) return value.dump();
-  std::set<std::string> members;
-  for (const auto& [name, member] : value.members())
-    members.insert(name + ":" + plain_text(member));
-  std::string text;
-  for (const std::string& member : members) text += (text.empty() ? "" : " ") + member;
-  return "map[" + text + "]";
-}
-
-/// As Go prints a value with %#v.
-std::string go_text(const Value& value) {
-  if (value.is_null()) return "interface {}(nil)";
-  std::string text;
-  if (value.is_array()) {
-    for (const Value& item : value.items()) text += (text.empty() ? "" : ", ") + go_text(item);
-    return "[]interface {}{" + text + "}";
-  }
-  if (!value.is_object()) return value.dump();
-  std::set<std::string> members;
-  for (const auto& [name, member] : value.members()) {
-    members.insert(Value(name).dump() + ":" + go_text(member));
-  }
-  for (const std::string& member : members) text += (text.empty() ? "" : ", ") + member;
-  return "map[string]interface {}{" + text + "}";
-}
-
-std::string_view go_type(const Value& value) {
-  if (value.is_object()) return "map[string]interface {}";
-  if (value.is_array()) return "[]interface {}";
-  return value.kind_name();
-}
 
 class Check {
  public:
@@ -63,10 +23,10 @@ class Check {
         return;
       case Shape::Object:
       case Shape::Map:
-        if (!value.is_object()) return note(path, "expected map, got &{" + plain_text(value) + "}");
+        if (!value.is_object()) return note(path, "expected map, got &{" + go_plain(value) + "}");
         return members(value, at, path);
       case Shape::List:
-        if (!value.is_array()) return note(path, "expected list, got &{" + plain_text(value) + "}");
+        if (!value.is_array()) return note(path, "expected list, got &{" + go_plain(value) + "}");
         return items(value, at, path);
       default:
         return scalar(value, *at.type, path);
@@ -84,16 +44,17 @@ class Check {
                        type.format == "date-time" || type.format == "micro-time";
     if (loose) {
       if (value.is_object() || value.is_array()) {
-        note(path, "expected any scalar, got &{" + plain_text(value) + "}");
+        note(path, "expected any scalar, got &{" + go_plain(value) + "}");
       }
     } else if (type.shape == Shape::String) {
       if (!value.is_string()) {
-        note(path, "expected string, got &value.valueUnstructured{Value:" + go_text(value) + "}");
+        note(path,
+             "expected string, got &value.valueUnstructured{Value:" + go_literal(value) + "}");
       }
     } else if (type.shape == Shape::Boolean) {
-      if (!value.is_bool()) note(path, "expected boolean, got &{" + plain_text(value) + "}");
+      if (!value.is_bool()) note(path, "expected boolean, got &{" + go_plain(value) + "}");
     } else if (!value.is_number()) {
-      note(path, "expected numeric (int or float), got " + std::string(go_type(value)));
+      note(path, "expected numeric (int or float), got " + go_type(value));
     }
   }
 
