@@ -121,20 +121,29 @@ class Components {
       case Shape::Any:
         return Value::object({{"type", "object"}});
       case Shape::IntOrString:
-        return Value::object({{"format", "int-or-string"},
-                              {"oneOf", Value::array({Value::object({{"type", "integer"}}),
-                                                      Value::object({{"type", "string"}})})}});
+        return choice("io.k8s.apimachinery.pkg.util.intstr.IntOrString", "integer",
+                      "A number, or a text such as a name or a percentage.");
       default:
         break;
     }
     if (type.format == "quantity") {
-      return Value::object({{"oneOf", Value::array({Value::object({{"type", "string"}}),
-                                                    Value::object({{"type", "number"}})})}});
+      return choice("io.k8s.apimachinery.pkg.api.resource.Quantity", "number",
+                    "An amount such as 500m, 2 or 1.5Gi.");
     }
     Value schema = Value::object({{"type", kScalarTypes[static_cast<std::size_t>(type.shape)]}});
     const std::string format = type.format == "micro-time" ? "date-time" : type.format;
     if (!format.empty()) schema["format"] = format;
     return schema;
+  }
+
+  /// A text or something else, under a name of its own, as kubectl shows it.
+  Value choice(const std::string& name, std::string_view other, std::string_view doc) {
+    if (done_.insert(name).second) {
+      schemas_[name] = Value::object({{"description", doc},
+                                      {"oneOf", Value::array({Value::object({{"type", "string"}}),
+                                                              Value::object({{"type", other}})})}});
+    }
+    return reference(name);
   }
 
   Value item(const Type& type) {
