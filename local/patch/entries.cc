@@ -128,7 +128,8 @@ Entries take_entries(Value& object, const Value* before, std::string_view subres
   const Value& stored = found == nullptr ? none : *found;
   if (subresource.empty()) {
     if (is_reset(sent)) return {};
-    if (!sent.empty() && sent.is_array() && !(sent == stored)) {
+    if (!sent.empty() && sent.is_array()) {
+      if (sent == stored) return decode_trusted(std::move(sent));  // spares a copy
       auto entries = decode_sent(sent);
       if (entries) return *std::move(entries);
     }
@@ -193,19 +194,45 @@ void cap_updaters(Entries& entries) {
   drop_empty(entries);
 }
 
-FieldSet reset_fields(const Value& object, const schema::Type& type, const Manager& manager) {
-  if (manager.subresource.empty()) {
-    return type.find("status") == nullptr ? FieldSet() : path_set("status");
-  }
-  if (manager.subresource != "status") return {};
-  FieldSet reset = path_set("spec");
+namespace {
+
+/// Everything that can be ignored, made once: a write compares against one of these.
+struct Ignored {
+  FieldSet reset;
+  FieldSet all;
+};
+
+const Ignored& ignored_of(const Value& object, const schema::Type& type, const Manager& manager) {
+  enum Place { Nothing, Main, Status, StatusCustom, StatusPod, StatusDeployment, Count };
+  static const std::vector<Ignored> places = [] {
+    std::vector<Ignored> all(Count);
+    all[Main].reset = path_set("status");
+    for (const Place place : {Status, StatusCustom, StatusPod, StatusDeployment}) {
+      all[place].reset = path_set("spec");
+    }
+    unite(all[StatusCustom].reset, path_set("metadata"));
+    unite(all[StatusPod].reset, path_set("Pod"));
+    unite(all[StatusDeployment].reset, path_set("Deployment"));
+    for (Ignored& ignored : all) {
+      ignored.all = ignored.reset;
+      unite(ignored.all, path_set("bookkeeping"));
+    }
+    return all;
+  }();
+  if (manager.subresource.empty()) return places[type.find("status") == nullptr ? Nothing : Main];
+  if (manager.subresource != "status") return places[Nothing];
+  if (is_custom(manager.api_version)) return places[StatusCustom];
   const Value* kind = object.find("kind");
-  if (is_custom(manager.api_version)) {
-    unite(reset, path_set("metadata"));
-  } else if (kind != nullptr && (kind->as_string() == "Pod" || kind->as_string() == "Deployment")) {
-    unite(reset, path_set(kind->as_string()));
-  }
-  return reset;
+  if (kind != nullptr && kind->as_string() == "Pod") return places[StatusPod];
+  if (kind != nullptr && kind->as_string() == "Deployment") return places[StatusDeployment];
+  return places[Status];
+}
+
+}  // namespace
+
+const FieldSet& reset_fields(const Value& object, const schema::Type& type,
+                             const Manager& manager) {
+  return ignored_of(object, type, manager).reset;
 }
 
 void strip_bookkeeping(FieldSet& set) {
@@ -216,13 +243,12 @@ void strip_bookkeeping(FieldSet& set) {
   std::erase_if(set.children, [](const auto& child) { return child.set.empty(); });
 }
 
-FieldSet ignored_fields(const Value& object, const schema::Type& type, const Manager& manager) {
-  FieldSet ignored = reset_fields(object, type, manager);
-  unite(ignored, path_set("bookkeeping"));
-  return ignored;
+const FieldSet& ignored_fields(const Value& object, const schema::Type& type,
+                               const Manager& manager) {
+  return ignored_of(object, type, manager).all;
 }
 
-Value blank_object(const Value& object) {
+const Value& blank_object(const Value& object) {
   static const std::map<std::string, Value> blanks = [] {
     std::map<std::string, Value> all;
     const auto add = [&](const char* kind, const char* text) {

@@ -39,15 +39,16 @@ void drop_empty(Entries& entries);
 void cap_updaters(Entries& entries);
 
 /// Fields that a write to this place cannot set: status, or all but status.
-FieldSet reset_fields(const codec::Value& object, const schema::Type& type, const Manager& manager);
+const FieldSet& reset_fields(const codec::Value& object, const schema::Type& type,
+                             const Manager& manager);
 /// Take away what nobody owns: name, uid, resourceVersion and the like.
 void strip_bookkeeping(FieldSet& set);
 /// Both: what comparing does not look at.
-FieldSet ignored_fields(const codec::Value& object, const schema::Type& type,
-                        const Manager& manager);
+const FieldSet& ignored_fields(const codec::Value& object, const schema::Type& type,
+                               const Manager& manager);
 /// What an object of a kind is before anything is set: members that the API server's own types
 /// always write. Source: Kubernetes, api types: struct members without omitempty.
-codec::Value blank_object(const codec::Value& object);
+const codec::Value& blank_object(const codec::Value& object);
 /// The owner that `manager` is with `operation`.
 Entry owner_of(const Manager& manager, std::string_view operation);
 
