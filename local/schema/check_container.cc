@@ -10,13 +10,6 @@ namespace {
 
 using codec::Value;
 
-void check_choice(Problems& problems, const Path& path, const Value& value,
-                  const std::vector<std::string>& choices) {
-  if (value.is_null()) return;
-  if (std::find(choices.begin(), choices.end(), value.as_string()) != choices.end()) return;
-  problems.unsupported(path, value, choices);
-}
-
 void check_ports(Problems& problems, const Path& path, const Value& ports, const PodNames& names) {
   std::set<std::string> seen;
   std::size_t index = 0;

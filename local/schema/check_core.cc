@@ -13,13 +13,6 @@ using codec::Value;
 /// All the data of a ConfigMap or Secret.
 constexpr std::size_t kMostData = 1024 * 1024;
 
-void check_choice(Problems& problems, const Path& path, const Value& value,
-                  const std::vector<std::string>& choices) {
-  if (value.is_null()) return;
-  if (std::find(choices.begin(), choices.end(), value.as_string()) != choices.end()) return;
-  problems.unsupported(path, value, choices);
-}
-
 const char* const kAddress = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
 
 void check_service_ports(Problems& problems, const Path& path, const Value& spec) {

@@ -8,13 +8,6 @@ namespace {
 
 using codec::Value;
 
-void check_choice(Problems& problems, const Path& path, const Value& value,
-                  const std::vector<std::string>& choices) {
-  if (value.is_null()) return;
-  if (std::find(choices.begin(), choices.end(), value.as_string()) != choices.end()) return;
-  problems.unsupported(path, value, choices);
-}
-
 void check_id(Problems& problems, const Path& path, const Value& id) {
   if (id.is_null() || (id.as_int() >= 0 && id.as_int() <= 2147483647)) return;
   problems.invalid(path, id, "must be between 0 and 2147483647, inclusive");

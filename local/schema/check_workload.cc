@@ -9,13 +9,6 @@ namespace {
 
 using codec::Value;
 
-void check_choice(Problems& problems, const Path& path, const Value& value,
-                  const std::vector<std::string>& choices) {
-  if (value.is_null()) return;
-  if (std::find(choices.begin(), choices.end(), value.as_string()) != choices.end()) return;
-  problems.unsupported(path, value, choices);
-}
-
 /// The real server calls the place of the template's labels by this shorter path.
 void check_template(Problems& problems, const Path& path, const Value& pod_template) {
   check_labels(problems, path / "labels", at(at(pod_template, "metadata"), "labels"));

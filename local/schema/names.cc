@@ -189,6 +189,13 @@ void check_at_least(Problems& problems, const Path& path, const Value& number, s
                    least == 0 ? "must be greater than or equal to 0" : "must be greater than 0");
 }
 
+void check_choice(Problems& problems, const Path& path, const Value& value,
+                  const std::vector<std::string>& choices) {
+  if (value.is_null()) return;
+  if (std::find(choices.begin(), choices.end(), value.as_string()) != choices.end()) return;
+  problems.unsupported(path, value, choices);
+}
+
 void check_port(Problems& problems, const Path& path, const Value& number) {
   if (number.as_int() >= 1 && number.as_int() <= 65535) return;
   problems.invalid(path, number.is_null() ? Value(0) : number,

@@ -25,10 +25,14 @@ Faults port_name_faults(std::string_view text);
 /// Add an Invalid problem for each fault of `value`.
 void add_faults(Problems& problems, const Path& path, const codec::Value& value,
                 const Faults& faults);
-/// The problems of a whole number outside `low`..65535 and the like.
+/// A whole number, when it is given: `least` is 0 or 1.
 void check_at_least(Problems& problems, const Path& path, const codec::Value& number,
                     std::int64_t least);
+/// 1..65535.
 void check_port(Problems& problems, const Path& path, const codec::Value& number);
+/// Texts that must be one of a few; absent ones are left alone.
+void check_choice(Problems& problems, const Path& path, const codec::Value& value,
+                  const std::vector<std::string>& choices);
 /// A port by number or by name.
 void check_port_or_name(Problems& problems, const Path& path, const codec::Value& port);
 /// A map of labels, as `path` names it.
