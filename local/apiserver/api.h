@@ -50,6 +50,8 @@ struct ApiOptions {
   Duration event_ttl = std::chrono::hours(1);  ///< how long Events are kept
   Duration bookmark_interval = std::chrono::minutes(1);
   std::uint32_t seed = 0;  ///< of UIDs and generated names; 0: random
+  /// Pods that name no node are born on this one; empty: somebody else binds them.
+  std::string default_node = {};
 };
 
 /// All kinds, verbs and controllers of the server. Safe from any thread.

@@ -76,6 +76,15 @@ Answer<std::string> store(Context& context, const Target& target, const Value& o
   return (*record)->json;
 }
 
+/// Where there is one node only, nobody needs to schedule.
+void bind_to_node(Value& object, const schema::Kind& kind, const std::string& node) {
+  if (node.empty() || kind.storage_name() != "pods") return;
+  Value* spec = object.find("spec");
+  if (spec == nullptr || !spec->is_object()) return;
+  Value& name = (*spec)["nodeName"];
+  if (name.as_string().empty()) name = node;
+}
+
 }  // namespace
 
 Answer<std::string> create_object(Context& context, const Target& target, Value object,
@@ -105,6 +114,7 @@ Answer<std::string> create_object(Context& context, const Target& target, Value 
     return address_taken(context, address);
   };
   prepare_create(object, kind, creation);
+  bind_to_node(object, kind, context.options.default_node);
   Problems problems = validate_create(object, kind);
   for (auto& problem : schema::validate(object, nullptr, kind)) {
     problems.push_back(std::move(problem));
