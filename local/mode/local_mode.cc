@@ -3,7 +3,9 @@
 #include <atomic>
 #include <thread>
 
+#include "controllers/logic/labels.h"
 #include "controllers/shell/operator.h"
+#include "crds/pipeline_run.h"
 #include "kubeclient/base/log.h"
 #include "local/apiserver/api.h"
 #include "local/apiserver/certificate.h"
@@ -41,6 +43,10 @@ executor::ExecutorOptions executor_options(const ModeOptions& options) {
   executor::ExecutorOptions out;
   out.data_dir = DataDir(options.data_dir).pods();
   out.runtime = options.runtime;
+  out.run_label = logic::kRunLabel;
+  out.run_uid_label = logic::kRunUidLabel;
+  out.run_api_version = crds::PipelineRun::kResource.api_version();
+  out.run_kind = crds::PipelineRun::kResource.kind;
   return out;
 }
 
