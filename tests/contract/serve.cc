@@ -2,8 +2,8 @@
 ///
 /// usage: contract_server FOLDER    with FOLDER/token, server.crt and server.key; data goes there
 ///
-/// Writes its address to FOLDER/address once it listens. TERM ends it; the log's last line is then
-/// "ended".
+/// Writes its address to FOLDER/address once it listens. USR1 makes it forget its history, as a
+/// compaction does. TERM ends it; the log's last line is then "ended".
 #include <pthread.h>
 #include <signal.h>
 
@@ -33,6 +33,7 @@ int serve(const std::string& folder) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const Logger log(stderr_sink(), LogLevel::Info);
   const SystemClock clock;
@@ -53,8 +54,7 @@ int serve(const std::string& folder) {
   }
   std::jthread controllers([&api](const std::stop_token& stop) { api.run(stop); });
   std::ofstream(folder + "/address") << (*server)->address() << std::endl;
-  int signal = 0;
-  sigwait(&signals, &signal);
+  for (int signal = 0; sigwait(&signals, &signal) == 0 && signal == SIGUSR1;) (*storage)->compact();
   (*server)->stop();
   controllers.request_stop();
   controllers.join();

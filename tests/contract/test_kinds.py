@@ -3,6 +3,7 @@ import copy
 
 import pytest
 
+from kit.api import TABLE
 from kit.samples import FULL, KINDS, sample
 
 STATUS = ["pods", "services", "jobs", "deployments", "pipelines", "pipelineruns"]
@@ -120,6 +121,20 @@ def test_namespace(api):
 
 def sample_namespace(name):
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def test_node(api):
+    name = f"{api.ns}-n"
+    made = api.create("nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": {"disk": "ssd"}}})
+    assert made.status == 201
+    status = {"capacity": {"cpu": "4", "memory": "1Gi", "pods": "110"}, "conditions": [{"type": "Ready", "status": "True", "reason": "R", "message": "m"}],
+              "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}], "nodeInfo": {"kubeletVersion": "v1"}}
+    api.patch("nodes", name, {"status": status}, sub="status")
+    api.list("nodes", fieldSelector=f"metadata.name={name}")
+    api.get("nodes", name, accept=TABLE)
+    api.kubectl("get", "node", name, "-o", "wide")
+    api.patch("nodes", name, {"spec": {"unschedulable": True}})
+    assert api.delete("nodes", name).status == 200
 
 
 def test_bodies_may_leave_kind_and_version_out(api):

@@ -250,6 +250,13 @@ def test_logs_without_any(api):
     api.kubectl("logs", "job/j", "--pod-running-timeout=1s").refused
 
 
+def test_who_may_do_what(api):
+    assert api.kubectl("auth", "can-i", "create", "pods").ok.strip() == "yes"
+    assert api.kubectl("auth", "can-i", "delete", "pipelineruns.millrace.dev").ok.strip() == "yes"
+    api.kubectl("auth", "whoami").ok
+    api.transcript.pop()
+
+
 def test_cluster_info(api):
     assert "running at" in api.kubectl("cluster-info").ok
     api.transcript.pop()  # names services of a whole cluster

@@ -44,6 +44,7 @@ def test_field_selectors(api, selector):
     api.list("namespaces", fieldSelector=f"metadata.name={api.ns},status.phase=Terminating")
 
 
+@pytest.mark.xdist_group("history")
 @pytest.mark.parametrize("plural", ["configmaps", "pipelineruns"])
 def test_pages_show_one_moment(api, plural):
     for number in range(7):
@@ -62,6 +63,7 @@ def test_pages_show_one_moment(api, plural):
     assert names(api.list(plural, labelSelector="mine")) == ["n0", "n1", "n2", "n21", "n3", "n5", "n6"]
 
 
+@pytest.mark.xdist_group("history")
 def test_remaining_items(api):
     for number in range(5):
         api.made("pods", pod(f"n{number}"))
@@ -106,6 +108,7 @@ def test_get_options(api):
     api.get("configmaps", "a", pretty="true")
 
 
+@pytest.mark.xdist_group("history")
 def test_list_at_a_version(api):
     first = api.made("configmaps", config("a", labels={"m": "1"}))["metadata"]["resourceVersion"]
     api.made("configmaps", config("b", labels={"m": "1"}))

@@ -15,7 +15,7 @@ from kit.normal import Symbols
 # plural → (path of its group and version, is it in namespaces)
 RESOURCES = {
     **dict.fromkeys(["pods", "services", "configmaps", "secrets", "serviceaccounts", "events"], ("/api/v1", True)),
-    "namespaces": ("/api/v1", False),
+    **dict.fromkeys(["namespaces", "nodes"], ("/api/v1", False)),
     "jobs": ("/apis/batch/v1", True),
     **dict.fromkeys(["deployments", "controllerrevisions"], ("/apis/apps/v1", True)),
     "leases": ("/apis/coordination.k8s.io/v1", True),

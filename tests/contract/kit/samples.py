@@ -20,7 +20,7 @@ VERSIONS = {"jobs": ("batch/v1", "Job"), "deployments": ("apps/v1", "Deployment"
             "controllerrevisions": ("apps/v1", "ControllerRevision"), "leases": ("coordination.k8s.io/v1", "Lease"),
             "events.events.k8s.io": ("events.k8s.io/v1", "Event"), "events": ("v1", "Event"), "pods": ("v1", "Pod"),
             "services": ("v1", "Service"), "configmaps": ("v1", "ConfigMap"), "secrets": ("v1", "Secret"),
-            "serviceaccounts": ("v1", "ServiceAccount"), "namespaces": ("v1", "Namespace"),
+            "serviceaccounts": ("v1", "ServiceAccount"), "namespaces": ("v1", "Namespace"), "nodes": ("v1", "Node"),
             "pipelines": ("millrace.dev/v1", "Pipeline"), "pipelineruns": ("millrace.dev/v1", "PipelineRun")}
 KINDS = list(MINIMAL)
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 RECIPE = ROOT / "tests/cluster/cluster"
@@ -31,6 +32,16 @@ class Server:
     @property
     def url(self):
         return f"https://{self.host}:{self.port}"
+
+    def compact(self, version):
+        """Makes the server forget what was before `version` (the real one: in etcd; its caches keep what they have)."""
+        if self.kind == "embedded":
+            os.kill(int((pathlib.Path(self.kubeconfig).parent / "pid").read_text()), signal.SIGUSR1)
+            return
+        etcd = f"http://127.0.0.1:{self.port + 1}/v3/kv/compaction"
+        body = json.dumps({"revision": version, "physical": False}).encode()
+        with urllib.request.urlopen(urllib.request.Request(etcd, data=body), timeout=10) as answer:
+            assert answer.status == 200
 
     def environment(self):
         return {**os.environ, "KUBECONFIG": self.kubeconfig, "KUBECACHEDIR": self.cache}
