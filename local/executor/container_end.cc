@@ -108,6 +108,17 @@ std::string Kubelet::termination_message(const PodRun& run, std::size_t i,
                     run.state.containers[i].restarts, kMostLogLines, kMostLogMessage);
 }
 
+/// What the engine said last. It is no log of the container, and is not kept as one.
+std::string Kubelet::engine_message(const PodRun& run, std::size_t i) {
+  const std::string& uid = run.object->metadata.uid;
+  const std::string& name = run.spec.containers[i].name;
+  const int n = run.state.containers[i].restarts;
+  std::string text = logs_.tail(run.key, uid, name, n, 1, kMostLogMessage);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  logs_.discard(run.key, uid, name, n);
+  return text.empty() ? "the container engine could not start it, and did not say why" : text;
+}
+
 /// The process is gone and its log complete.
 void Kubelet::conclude(PodRun& run, std::size_t i) {
   ContainerProcess& process = run.processes[i];
@@ -121,6 +132,12 @@ void Kubelet::conclude(PodRun& run, std::size_t i) {
     asking = {};
   }
   owners_.erase(process.id);
+  constexpr int kEngineFailed = 125;  // by podman and docker, for errors of their own
+  if (!process.engine_name.empty() && event.kind == SpawnEvent::Kind::Exited &&
+      event.exit_code == kEngineFailed) {
+    note_no_image(run.state, i, engine_message(run, i), now);
+    return;
+  }
   switch (event.kind) {
     case SpawnEvent::Kind::Exited:
       end.exit_code = event.exit_code;

@@ -211,6 +211,7 @@ void Executor::Impl::serve(const std::stop_token& stop) {
   events.start();
   // Listens before anything is asked of it, the sandbox's probe included.
   spawner.start([this](const SpawnEvent& event) {
+    // Posting locks the inbox under this lock; nothing takes the two the other way round.
     auto current = kubelet.lock();
     if (*current != nullptr)
       (*current)->post({.kind = KubeletEvent::Kind::Process, .process = event});

@@ -252,12 +252,12 @@ void Kubelet::progress(PodRun& run) {
     if (step.actions.empty()) break;
   }
   for (auto& [i, process] : run.processes) run_probes(run, i);
-  consider_write(run);
+  consider_write(run, now);
   if (run.write_due && *run.write_due <= now && !write(run)) return;
   if (run.state.finished && !run.write_due) finish(uid);
 }
 
-void Kubelet::consider_write(PodRun& run) {
+void Kubelet::consider_write(PodRun& run, SteadyTime now) {
   if (run.gone) {
     run.write_due.reset();
     return;
@@ -268,10 +268,9 @@ void Kubelet::consider_write(PodRun& run) {
     run.write_due.reset();
     return;
   }
-  const SteadyTime now = env_.clock.steady();
   const bool retrying = run.write_due && *run.write_due > now + kWriteDelay;
   if (run.state.finished && !retrying) {
-    run.write_due = now;
+    run.write_due = std::min(run.write_due.value_or(now), now);
   } else if (!run.write_due) {
     run.write_due = now + kWriteDelay;
   }

@@ -116,7 +116,7 @@ class Kubelet {
   void admit();
   void progress(PodRun& run);
   void follow_deletion(PodRun& run);
-  void consider_write(PodRun& run);
+  void consider_write(PodRun& run, SteadyTime now);
   bool write(PodRun& run);
   bool write_status(PodRun& run, const codec::Value& status);
   void bind(PodRun& run);
@@ -141,6 +141,7 @@ class Kubelet {
   void note_process(const SpawnEvent& event);
   void note_logs_ended(std::uint64_t id);
   void conclude(PodRun& run, std::size_t i);
+  std::string engine_message(const PodRun& run, std::size_t i);
   std::string termination_message(const PodRun& run, std::size_t i, const ContainerProcess& process,
                                   int exit_code) const;
   void begin_probes(PodRun& run, std::size_t i);

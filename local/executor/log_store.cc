@@ -285,6 +285,15 @@ void LogStore::forget(const ObjectKey& pod, const std::string& uid) {
   }
 }
 
+void LogStore::discard(const ObjectKey& pod, const std::string& uid, const std::string& container,
+                       int n) {
+  const std::string path =
+      folder_ + "/" + folder_name(pod, uid) + "/" + container + "/" + std::to_string(n) + ".log";
+  ::unlink(path.c_str());
+  ::unlink((path + ".1").c_str());
+  feeds_.lock()->erase(path);
+}
+
 std::string LogStore::tail(const ObjectKey& pod, const std::string& uid,
                            const std::string& container, int n, std::size_t lines,
                            std::size_t bytes) const {

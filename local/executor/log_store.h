@@ -53,6 +53,8 @@ class LogStore final : public apiserver::LogSource {
                                    const std::string& container, int n);
   /// Forget the pod's logs; the files are removed by whoever removes its folder.
   void forget(const ObjectKey& pod, const std::string& uid);
+  /// Log `n` never was.
+  void discard(const ObjectKey& pod, const std::string& uid, const std::string& container, int n);
   /// The last lines of log `n`, without times, at most `lines` and `bytes`.
   std::string tail(const ObjectKey& pod, const std::string& uid, const std::string& container,
                    int n, std::size_t lines, std::size_t bytes) const;

@@ -268,7 +268,6 @@ void note_started(PodState& state, std::size_t i, const std::string& id, Time no
   container.container_id = id;
   container.started_at = now;
   container.started_steady = steady;
-  container.refusals = 0;
   container.wait_reason.clear();
   container.wait_message.clear();
   container.started = !has_startup_probe;
@@ -281,6 +280,7 @@ void note_ended(PodState& state, std::size_t i, ContainerEnd end, SteadyTime ste
       container.phase == Phase::Running && steady - container.started_steady >= kBackoffReset;
   container.crashes = long_lived ? 1 : container.crashes + 1;
   end.started_at = container.phase == Phase::Running ? container.started_at : end.finished_at;
+  container.refusals = 0;
   container.phase = Phase::Ended;
   container.end = std::move(end);
   container.ready = container.started = false;
@@ -299,6 +299,16 @@ void note_refused(PodState& state, std::size_t i, std::string reason, std::strin
   container.wait_reason = std::move(reason);
   container.wait_message = std::move(message);
   container.retry_at = steady + doubled(kRefusalStart, kRefusalMost, container.refusals++);
+}
+
+void note_no_image(PodState& state, std::size_t i, std::string message, SteadyTime steady) {
+  ContainerState& container = state.containers[i];
+  const bool first = container.refusals == 0;
+  note_refused(state, i, first ? "ErrImagePull" : "ImagePullBackOff", std::move(message), steady);
+  container.retry_at = steady + doubled(kBackoffStart, kBackoffMost, container.refusals - 1);
+  container.started_at.reset();
+  container.container_id.clear();
+  container.ready = container.started = false;
 }
 
 std::string phase_of(const PodSpec& spec, const PodState& state) {

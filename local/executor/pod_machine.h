@@ -96,6 +96,9 @@ void note_interrupted(PodState& state, std::size_t i, ContainerEnd end, SteadyTi
 /// It could not be started for what its spec says: it waits with `reason` and is tried again.
 void note_refused(PodState& state, std::size_t i, std::string reason, std::string message,
                   SteadyTime steady);
+/// Its image could not be had, says the container engine: likewise, with a kubelet's words and
+/// pauses.
+void note_no_image(PodState& state, std::size_t i, std::string message, SteadyTime steady);
 
 /// The pod's phase. Source: Kubernetes, pkg/kubelet getPhase.
 std::string phase_of(const PodSpec& spec, const PodState& state);

@@ -124,20 +124,6 @@ Value conditions_of(const PodSpec& spec, const PodState& state, const std::strin
 
 }  // namespace
 
-std::string qos_class(const PodSpec& spec) {
-  bool any = false;
-  bool guaranteed = true;
-  for (const ContainerSpec& container : spec.containers) {
-    for (const char* resource : {"cpu", "memory"}) {
-      const Value* limit = container.body.at_path({"resources", "limits", resource});
-      const Value* request = container.body.at_path({"resources", "requests", resource});
-      any = any || limit != nullptr || request != nullptr;
-      guaranteed = guaranteed && limit != nullptr && (request == nullptr || *request == *limit);
-    }
-  }
-  return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
-}
-
 Value status_of(const PodSpec& spec, const PodState& state, ConditionTimes& conditions, Time now) {
   const std::string phase = phase_of(spec, state);
   Value out = Value::object({{"phase", phase}});
@@ -158,7 +144,6 @@ Value status_of(const PodSpec& spec, const PodState& state, ConditionTimes& cond
   }
   if (!init.empty()) out["initContainerStatuses"] = std::move(init);
   out["containerStatuses"] = std::move(main);
-  out["qosClass"] = qos_class(spec);
   return out;
 }
 

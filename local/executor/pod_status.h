@@ -14,8 +14,8 @@ struct ConditionTimes {
   std::map<std::string, std::pair<std::string, Time>> since;
 };
 
-/// core/v1 PodStatus. Members that must not stay from an earlier status are null, as a merge patch
-/// needs it.
+/// core/v1 PodStatus, but for qosClass, which the API server sets. Members that must not stay from
+/// an earlier status are null, as a merge patch needs it.
 codec::Value status_of(const PodSpec& spec, const PodState& state, ConditionTimes& conditions,
                        Time now);
 
@@ -24,8 +24,5 @@ codec::Value waiting_status(ConditionTimes& conditions, const std::string& messa
 
 /// The status of a pod that cannot be run at all.
 codec::Value refused_status(const std::string& reason, const std::string& message, Time now);
-
-/// Guaranteed, Burstable or BestEffort. Source: Kubernetes, core/v1 PodQOSClass.
-std::string qos_class(const PodSpec& spec);
 
 }  // namespace millrace::executor
