@@ -8,6 +8,7 @@
 #include "local/storage/attribute_text.h"
 #include "local/storage/database.h"
 #include "local/storage/history.h"
+#include "local/storage/index.h"
 
 namespace millrace::storage {
 namespace {
@@ -15,81 +16,6 @@ namespace {
 // Reads race with writes: the row on disk may be newer than what the index said a moment ago.
 // After so many tries a read waits for the writer.
 constexpr int kTries = 4;
-
-/// Namespace and name in one text that orders as the pair does.
-std::string place_of(std::string_view ns, std::string_view name) {
-  std::string place;
-  place.reserve(ns.size() + 1 + name.size());
-  place += ns;
-  place += '\0';
-  place += name;
-  return place;
-}
-
-Key key_of(const std::string& resource, const std::string& place) {
-  const std::size_t split = place.find('\0');
-  return {resource, place.substr(0, split), place.substr(split + 1)};
-}
-
-/// An object in the index. Without a file `record` is always there.
-struct Entry {
-  std::uint64_t version = 0;
-  std::int64_t row = 0;
-  std::string packed;  // see pack_attributes; empty without a file
-  RecordRef record;    // null when it has to be read
-  Entry* newer = nullptr;
-  Entry* older = nullptr;
-};
-using Index = std::map<std::string, Entry, std::less<>>;
-
-/// The records held in memory, the least used first to go. Without a file it holds none.
-class Cache {
- public:
-  explicit Cache(std::size_t limit) : limit_(limit) {}
-
-  void hold(Entry& entry, RecordRef record) {
-    drop(entry);
-    bytes_ += cost_of(*record);
-    entry.record = std::move(record);
-    link(entry);
-    // `pinned` is being written: until that is through, readers must not look for it on disk.
-    for (Entry* at = oldest_; at != nullptr && bytes_ > limit_;) {
-      Entry* next = at->newer;
-      if (at != pinned && at != &entry) drop(*at);
-      at = next;
-    }
-  }
-  void touch(Entry& entry) {
-    if (newest_ == &entry) return;
-    unlink(entry);
-    link(entry);
-  }
-  void drop(Entry& entry) {
-    if (entry.record == nullptr) return;
-    bytes_ -= cost_of(*entry.record);
-    entry.record = nullptr;
-    unlink(entry);
-  }
-
-  const Entry* pinned = nullptr;
-
- private:
-  void link(Entry& entry) {
-    entry.older = newest_;
-    entry.newer = nullptr;
-    (newest_ == nullptr ? oldest_ : newest_->newer) = &entry;
-    newest_ = &entry;
-  }
-  void unlink(Entry& entry) {
-    (entry.older == nullptr ? oldest_ : entry.older->newer) = entry.newer;
-    (entry.newer == nullptr ? newest_ : entry.newer->older) = entry.older;
-  }
-
-  std::size_t limit_;
-  std::size_t bytes_ = 0;
-  Entry* newest_ = nullptr;
-  Entry* oldest_ = nullptr;
-};
 
 /// The end of a subscription that writers know.
 class Bell {
@@ -140,15 +66,6 @@ struct State {
   }
 };
 
-/// One object of a listing, and where to get it when it is not in memory.
-struct Slot {
-  RecordRef record;
-  std::int64_t row = 0;
-  std::uint64_t version = 0;
-  std::string place;
-  std::string packed;
-};
-
 Result<void> check_moment(const State& state, std::string_view resource, std::uint64_t version) {
   if (version > state.version) {
     return fail(Code::Invalid, "Too large resource version: " + std::to_string(version) +
@@ -175,63 +92,6 @@ std::map<std::string, RecordRef> undo(const State& state, std::size_t number,
   }
   return then;
 }
-
-/// Collects the objects of a listing in order, from `after` on, up to the limit; counts the rest.
-class Gathering {
- public:
-  Gathering(std::string_view ns, const Key* after, std::size_t limit)
-      : prefix_(ns.empty() ? std::string() : place_of(ns, "")),
-        start_(after == nullptr ? prefix_ : place_of(after->ns, after->name)),
-        past_start_(after != nullptr),
-        limit_(limit) {
-    if (start_ < prefix_) start_ = prefix_;
-  }
-
-  void walk(const Index& index, const std::map<std::string, RecordRef>& then) {
-    auto now = index.lower_bound(start_);
-    auto old = then.lower_bound(start_);
-    for (;;) {
-      const bool has_now = now != index.end() && covers(now->first);
-      const bool has_old = old != then.end() && covers(old->first);
-      if (!has_now && !has_old) return;
-      if (has_old && (!has_now || old->first <= now->first)) {
-        if (has_now && now->first == old->first) ++now;
-        if (old->second != nullptr) add(old->first, old->second, nullptr);
-        ++old;
-      } else {
-        add(now->first, now->second.record, &now->second);
-        ++now;
-      }
-    }
-  }
-
-  std::vector<Slot> slots;
-  std::size_t remaining = 0;
-
- private:
-  bool covers(const std::string& place) const {
-    return place.compare(0, prefix_.size(), prefix_) == 0;
-  }
-  void add(const std::string& place, const RecordRef& record, const Entry* entry) {
-    if (past_start_ && place == start_) return;
-    if (limit_ != 0 && slots.size() >= limit_) {
-      ++remaining;
-      return;
-    }
-    Slot& slot = slots.emplace_back();
-    slot.record = record;
-    if (record != nullptr) return;
-    slot.row = entry->row;
-    slot.version = entry->version;
-    slot.place = place;
-    slot.packed = entry->packed;
-  }
-
-  std::string prefix_;
-  std::string start_;
-  bool past_start_;
-  std::size_t limit_;
-};
 
 class StorageImpl final : public Storage {
  public:
