@@ -50,6 +50,12 @@ executor::ExecutorOptions executor_options(const ModeOptions& options) {
   return out;
 }
 
+apiserver::ApiOptions api_options(const ModeOptions& options) {
+  apiserver::ApiOptions out;
+  out.default_node = executor_options(options).node_name;  // there is one machine only
+  return out;
+}
+
 shell::OperatorSettings operator_settings(const ModeOptions& options) {
   shell::OperatorSettings settings;
   settings.workers = options.workers;
@@ -69,7 +75,7 @@ struct LocalMode::Impl {
       : options(mode_options),
         env(environment),
         storage(std::move(opened)),
-        api(*storage, env.clock, env.log, &logs, {}),
+        api(*storage, env.clock, env.log, &logs, api_options(options)),
         own_client(api, env.clock, agent(options.version, "local")),
         executor_client(api, env.clock, agent(options.version, "executor")),
         operator_client(api, env.clock, agent(options.version, "operator")),

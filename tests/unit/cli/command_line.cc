@@ -39,6 +39,13 @@ Outcome run_line(const std::vector<std::string>& arguments, const World& world) 
   std::ostringstream out;
   std::ostringstream err;
   const FixedClock clock(world.now);
+  const auto local = [&](const char* name) {
+    return [&outcome, name](const LocalOptions& options) {
+      outcome.local_command = name;
+      outcome.local = options;
+      return 0;
+    };
+  };
   const Environment environment{
       .in = in,
       .out = out,
@@ -60,6 +67,11 @@ Outcome run_line(const std::vector<std::string>& arguments, const World& world) 
             outcome.started = options;
             return 0;
           },
+      .local = {.up = local("up"),
+                .down = local("down"),
+                .status = local("status"),
+                .kubeconfig = local("kubeconfig"),
+                .run = local("run")},
   };
   std::vector<const char*> argv{"millrace"};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());

@@ -16,6 +16,8 @@ struct Outcome {
   std::string out;
   std::string err;
   std::optional<OperatorOptions> started;  ///< set when the operator would have run
+  std::string local_command;               ///< "up", when a command of local mode would have run
+  LocalOptions local;                      ///< and what it was asked to do
 };
 
 /// The world a command line sees.
