@@ -81,6 +81,7 @@ Result<> end_owner(const mode::DataDir& dir, const mode::Owner& owner) {
 int down(const cli::LocalOptions& options, const cli::Environment& env) {
   const auto dir = data_dir(options, env);
   if (!dir.ok()) return complain(env, "down", dir.error().message);
+  (void)wait_for_server(*dir, seconds(10));  // one that starts cannot be told to stop yet
   const auto owner = mode::current_owner(*dir);
   if (!owner || owner->command == "run") {
     env.out << "millrace local is not running (" << dir->path() << ")\n";

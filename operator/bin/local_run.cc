@@ -91,11 +91,13 @@ int run_in_process(const mode::RunPlan& plan, const cli::LocalOptions& options,
   auto started = mode::LocalMode::start(mode_options(options, dir), helpers, runtime_env);
   if (!started.ok()) return complain(env, started.error().message);
   apiserver::DirectClient& api = (*started)->client();
+  MetricsRegistry own_metrics;  // the operator's informers are told apart from ours
   const auto open_log = [&api](const ObjectKey& pod, const client::LogOptions& what,
                                const client::CallOptions& call) {
     return api.pod_logs(pod, what, call);
   };
-  return follow(plan, options, env, waiter, api, api, open_log, runtime_env);
+  return follow(plan, options, env, waiter, api, api, open_log,
+                {env.clock, pause, own_metrics, log});
 }
 
 }  // namespace
