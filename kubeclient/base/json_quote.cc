@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <utility>
 
 namespace millrace {
 namespace {
@@ -63,6 +64,24 @@ std::string json_quote(std::string_view text) {
   }
   out += '"';
   return out;
+}
+
+void repair_utf8(std::string& text, std::size_t from) {
+  std::size_t at = from;
+  while (at < text.size()) {
+    const std::size_t length = utf8_length(text, at);
+    if (length == 0) break;
+    at += length;
+  }
+  if (at >= text.size()) return;
+  std::string good = text.substr(0, at);
+  while (at < text.size()) {
+    const std::size_t length = utf8_length(text, at);
+    good +=
+        length == 0 ? std::string_view("\xEF\xBF\xBD") : std::string_view(text).substr(at, length);
+    at += length == 0 ? 1 : length;
+  }
+  text = std::move(good);
 }
 
 }  // namespace millrace

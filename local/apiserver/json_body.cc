@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kubeclient/base/hash.h"
+#include "kubeclient/base/json_quote.h"
 
 namespace millrace::apiserver {
 namespace {
@@ -246,15 +247,18 @@ class Reader {
 
   bool string(std::string& out) {
     ++at_;  // the quote
+    bool ascii = true;
     for (;;) {
       const std::size_t start = at_;
       while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' &&
              static_cast<unsigned char>(text_[at_]) >= 0x20) {
+        ascii = ascii && static_cast<unsigned char>(text_[at_]) < 0x80;
         ++at_;
       }
       out.append(text_, start, at_ - start);
       if (peek() == '"' && at_ < text_.size()) {
         ++at_;
+        if (!ascii) repair_utf8(out);  // as Go reads it; names and answers must be UTF-8
         return true;
       }
       if (peek() != '\\') return fail_at("in string literal");

@@ -45,6 +45,11 @@ TEST(ReadJson, KeepsUnpairedSurrogatesHarmless) {
             "A");
 }
 
+TEST(ReadJson, MakesEveryTextUtf8) {
+  EXPECT_EQ(read_json("{\"k\xff\":\"v\xff\"}").value,
+            *codec::Value::parse("{\"k\\ufffd\":\"v\\ufffd\"}"));
+}
+
 TEST(ReadJson, RefusesWhatWouldTakeLong) {
   EXPECT_NE(read_json(std::string(200, '[')).error, "");
   std::string wide = "{";

@@ -24,6 +24,25 @@ std::string after_time(const std::string& line) {
   return line.substr(end + 2);
 }
 
+TEST(RepairUtf8, ReplacesWhatIsNoUtf8AndNothingElse) {
+  const struct {
+    std::string text, want;
+  } cases[] = {{"", ""},
+               {"plain", "plain"},
+               {"é漢😀", "é漢😀"},
+               {"a\xff"
+                "b",
+                "a\xEF\xBF\xBD"
+                "b"},
+               {"\xe6\xbc", "\xEF\xBF\xBD\xEF\xBF\xBD"},
+               {"\xc0\xaf.", "\xEF\xBF\xBD\xEF\xBF\xBD."}};
+  for (const auto& c : cases) {
+    std::string text = c.text;
+    repair_utf8(text);
+    EXPECT_EQ(text, c.want);
+  }
+}
+
 TEST(JsonQuote, Escapes) {
   const struct {
     const char* name;
