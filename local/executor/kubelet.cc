@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "kubeclient/base/log.h"
+#include "kubeclient/codec/json_reader.h"
 #include "kubeclient/runtime/event_recorder.h"
 #include "local/executor/prober.h"
 
@@ -292,7 +293,8 @@ bool Kubelet::write_status(PodRun& run, const Value& status) {
     return true;
   }
   const Code code = answer.error().code;
-  if (code == Code::NotFound || code == Code::Conflict) {
+  if (code == Code::NotFound || code == Code::Conflict ||
+      (code == Code::Invalid && is_replaced(run))) {
     run.gone = true;  // or another of its name stands there
     run.write_due.reset();
     run.due = env_.clock.steady();
@@ -302,6 +304,14 @@ bool Kubelet::write_status(PodRun& run, const Value& status) {
                 {kv("object", run.key), kv("error", answer.error())});
   run.write_due = env_.clock.steady() + kWriteRetry;
   return false;
+}
+
+/// A patch with another UID is refused as Invalid, like one with a wrong body.
+bool Kubelet::is_replaced(const PodRun& run) {
+  const auto text = reader_.get_text(PodObject::kResource, run.key, {});
+  if (!text.ok()) return text.error().code == Code::NotFound;
+  const auto pod = codec::decode<PodObject>(*text);
+  return pod.ok() && pod->metadata.uid != run.object->metadata.uid;
 }
 
 void Kubelet::bind(PodRun& run) {

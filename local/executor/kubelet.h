@@ -119,6 +119,7 @@ class Kubelet {
   void consider_write(PodRun& run, SteadyTime now);
   bool write(PodRun& run);
   bool write_status(PodRun& run, const codec::Value& status);
+  bool is_replaced(const PodRun& run);
   void bind(PodRun& run);
   void confirm_deletion(const PodObject& pod);
   void finish(const std::string& uid);

@@ -99,7 +99,7 @@ volumes:
 - {name: c, configMap: {name: c, items: [{key: a.txt, path: deep/a}]}}
 - {name: s, secret: {secretName: s, defaultMode: 256}}
 - {name: e, emptyDir: {}}
-- {name: d, downwardAPI: {items: [{path: n, fieldRef: {fieldPath: metadata.name}}]}}
+- {name: d, downwardAPI: {items: [{path: who, fieldRef: {fieldPath: metadata.name}}]}}
 initContainers:
 - name: first
   image: x
@@ -109,10 +109,10 @@ containers:
 - name: main
   image: x
   workingDir: /mr-e
-  command: [sh, -c, "cat /mr-c/deep/a /mr-s/k /mr-d/n f; stat -L -c %a /mr-s/k; echo $X $P_b; env | grep -c LEAK"]
+  command: [sh, -c, "cat /mr-c/deep/a /mr-s/k /mr-d/who f; stat -L -c %a /mr-s/k; echo $X $P_b; env | grep -c LEAK"]
   env:
-  - {name: N, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
-  - {name: X, value: "$(N)-$$(N)"}
+  - {name: NS, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: X, value: "$(NS)-$$(NS)"}
   envFrom: [{prefix: P_, configMapRef: {name: c}}]
   volumeMounts:
   - {name: c, mountPath: /mr-c}
@@ -123,7 +123,7 @@ containers:
   world.await_pod("p", [](const Value& p) {
     return text_at(p, "status.phase") == "Succeeded" || text_at(p, "status.phase") == "Failed";
   });
-  EXPECT_EQ(world.logs("p", "main"), "Asecretphanded\n400\ndefault-$(N) B\n0\n");
+  EXPECT_EQ(world.logs("p", "main"), "Asecretphanded\n400\ndefault-$(NS) B\n0\n");
   ::unsetenv("MILLRACE_TEST_LEAK");
 }
 
