@@ -30,7 +30,7 @@ struct ModeOptions {
 };
 
 /// The processes that start containers. They hold open what their maker has open: fork them off
-/// before anything else is opened, and before there are threads.
+/// before anything else is opened, and before there are threads. Good for one LocalMode that ran.
 class Helpers {
  public:
   /// Errors: Unavailable.

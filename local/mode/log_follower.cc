@@ -12,6 +12,7 @@ using std::chrono::milliseconds;
 /// A log may be asked for before its first byte; it is waited for so long.
 constexpr milliseconds kRetry{20};
 constexpr int kMostRetries = 100;
+constexpr int kFewRetries = 3;
 /// A line longer than this is told in pieces [bytes].
 constexpr std::size_t kLongestLine = 64 * 1024;
 /// Deadlines are only for looking at the stop token now and then.
@@ -27,22 +28,24 @@ LogFollower::~LogFollower() {
   for (auto& [id, thread] : threads_) thread.join();
 }
 
-void LogFollower::follow(const LogId& id, const std::string& ns) {
+void LogFollower::follow(const LogId& id, const std::string& ns, Container container) {
   if (follows(id)) return;
-  threads_.emplace(id, std::thread([this, id, ns] {
+  const int retries = container == Container::Ended ? kFewRetries : kMostRetries;
+  threads_.emplace(id, std::thread([this, id, ns, retries] {
                      runtime::name_this_thread("mr-log");
-                     run(id, ns);
+                     run(id, ns, retries);
                      sinks_.done(id);
                    }));
 }
 
-std::unique_ptr<client::ByteStream> LogFollower::open(const LogId& id, const std::string& ns) {
+std::unique_ptr<client::ByteStream> LogFollower::open(const LogId& id, const std::string& ns,
+                                                      int retries) {
   client::LogOptions log;
   log.container = logic::container_name(id.step);
   log.follow = true;
   client::CallOptions call;
   call.stop = stop_.get_token();
-  for (int i = 0; i < kMostRetries; ++i) {
+  for (int i = 0; i < retries; ++i) {
     auto opened = open_({ns, id.pod}, log, call);
     if (opened.ok()) return *std::move(opened);
     if (opened.error().code == Code::Cancelled) return nullptr;
@@ -51,8 +54,8 @@ std::unique_ptr<client::ByteStream> LogFollower::open(const LogId& id, const std
   return nullptr;
 }
 
-void LogFollower::run(const LogId& id, const std::string& ns) {
-  const auto stream = open(id, ns);
+void LogFollower::run(const LogId& id, const std::string& ns, int retries) {
+  const auto stream = open(id, ns, retries);
   if (!stream) return;
   std::string rest;
   for (;;) {

@@ -20,6 +20,8 @@ struct LogId {
   auto operator<=>(const LogId&) const = default;
 };
 
+enum class Container { Running, Ended };
+
 /// Threads `mr-log`. The sinks are called on them, in the order of the log, `done` last.
 class LogFollower {
  public:
@@ -33,14 +35,15 @@ class LogFollower {
   LogFollower(const LogFollower&) = delete;
   LogFollower& operator=(const LogFollower&) = delete;
 
-  /// Follow it from its beginning, once; repeats do nothing.
-  void follow(const LogId& id, const std::string& ns);
+  /// Follow it from its beginning, once; repeats do nothing. The log of a container that
+  /// has ended is there by now or never.
+  void follow(const LogId& id, const std::string& ns, Container container);
   bool follows(const LogId& id) const { return threads_.contains(id); }
 
  private:
-  void run(const LogId& id, const std::string& ns);
+  void run(const LogId& id, const std::string& ns, int retries);
   /// The log, once it is there; null when it does not come.
-  std::unique_ptr<client::ByteStream> open(const LogId& id, const std::string& ns);
+  std::unique_ptr<client::ByteStream> open(const LogId& id, const std::string& ns, int retries);
 
   const OpenLog open_;
   const runtime::Env env_;

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <set>
 #include <vector>
@@ -146,9 +147,7 @@ class Show {
     watch();
     for (;;) {
       const Mailbox::News news = mailbox_.wait(next_deadline());
-      for (const auto& line : news.lines) {
-        world_.print(shown_[line.id.run].view.output(line.id.step, line.text));
-      }
+      for (const auto& line : news.lines) held_[line.id].push_back(line.text);
       bool all_told = true;
       for (std::size_t i = 0; i < shown_.size(); ++i) {
         look(i, news);
@@ -199,24 +198,49 @@ class Show {
     for (const crds::StepState& step : run.status.step_states) {
       const bool began = step.state == crds::StepPhase::Running || RunView::is_over(step);
       if (began && !step.pod_name.empty()) {
-        logs_.follow({index, step.pod_name, step.name}, run.metadata.ns);
+        logs_.follow({index, step.pod_name, step.name}, run.metadata.ns,
+                     RunView::is_over(step) ? Container::Ended : Container::Running);
       }
     }
     if (shown.end == RunEnd::None && end_of(run) != RunEnd::None) {
       shown.end = end_of(run);
       shown.ended = now;
     }
+    print_logs_of_the_past(index);
     const bool waited_enough = shown.end != RunEnd::None && now >= shown.ended + kLogGrace;
     bool complete = true;
     world_.print(shown.view.progress(run, now, [&](const crds::StepState& step) {
       const LogId id{index, step.pod_name, step.name};
-      const bool done = waited_enough || !logs_.follows(id) || news.logs_done.contains(id);
-      complete = complete && done;
-      return done;
+      LogPart part{.text = take_lines(id)};
+      part.complete = waited_enough || !logs_.follows(id) || news.logs_done.contains(id);
+      complete = complete && part.complete;
+      return part;
     }));
     if (shown.end == RunEnd::None || !complete) return;
     shown.told = true;
     world_.print(shown.view.finished(run, shown.ended - shown.began));
+  }
+
+  std::string take_lines(const LogId& id) {
+    std::string text;
+    const auto found = held_.find(id);
+    if (found == held_.end()) return text;
+    for (const std::string& line : found->second) {
+      text += shown_[id.run].view.output(id.step, line);
+    }
+    held_.erase(found);
+    return text;
+  }
+
+  /// What is left of attempts before the one that the status is about.
+  void print_logs_of_the_past(std::size_t index) {
+    std::set<std::string> pods;
+    for (const auto& step : shown_[index].run.status.step_states) pods.insert(step.pod_name);
+    std::vector<LogId> past;
+    for (const auto& [id, lines] : held_) {
+      if (id.run == index && !pods.contains(id.pod)) past.push_back(id);
+    }
+    for (const LogId& id : past) world_.print(take_lines(id));
   }
 
   void stop_if_told() {
@@ -251,6 +275,7 @@ class Show {
   const RunSurroundings& world_;
   Mailbox mailbox_;
   std::vector<Shown> shown_;
+  std::map<LogId, std::vector<std::string>> held_;  ///< lines that were not printed yet
   bool cancelled_ = false;
   // Last: their threads write into the mailbox.
   LogFollower logs_;

@@ -17,6 +17,12 @@ enum class Colour { No, Yes };
 enum class RunEnd { None, Succeeded, Failed, Cancelled, TimedOut };
 RunEnd end_of(const crds::PipelineRun& run);
 
+/// What there is to show of a step's log.
+struct LogPart {
+  std::string text;  ///< lines, as RunView::output makes them
+  bool complete = true;
+};
+
 /// Follows one run. Steps are told when they end and their log has been printed.
 class RunView {
  public:
@@ -27,13 +33,18 @@ class RunView {
   std::string begun(const crds::PipelineRun& run);
   /// One line of a container's output.
   std::string output(const std::string& step, std::string_view line) const;
-  /// What is new in `run` at `now`: attempts, waiting, ends of steps whose log is complete.
-  /// `log_done(step state)` says whether all of its output was printed.
-  template <class LogDone>
-  std::string progress(const crds::PipelineRun& run, SteadyTime now, const LogDone& log_done) {
+  /// What is new in `run` at `now`: attempts, waiting, and step by step what `log(step)` gives (its
+  /// new output, and whether that was all) and its end. A step that is over but whose log is not
+  /// complete holds back those after it.
+  template <class Log>
+  std::string progress(const crds::PipelineRun& run, SteadyTime now, const Log& log) {
     std::string text = news(run, now);
     for (const crds::StepState& step : run.status.step_states) {
-      if (is_over(step) && log_done(step)) text += ended(step, now);
+      const LogPart part = log(step);
+      text += part.text;
+      if (!is_over(step)) continue;
+      if (!part.complete) break;
+      text += ended(step, now);
     }
     return text;
   }

@@ -182,7 +182,7 @@ TEST_F(DirectClientTest, AnswersAsTheClientOverHttpDoes) {
     }
     // The UID of the object stands in one message.
     const auto cut = [](std::string text) {
-      const std::size_t at = text.find("UID in object meta: ");
+      const std::size_t at = text.find("UID in record (");
       return at == std::string::npos ? text : text.substr(0, at);
     };
     EXPECT_EQ(cut(direct), cut(over_http)) << c.name;
@@ -206,16 +206,17 @@ TEST_F(DirectClientTest, WatchesAsTheClientOverHttpDoes) {
 }
 
 TEST_F(DirectClientTest, AReadEndsByDeadlineCancelAndStop) {
-  std::stop_source stop;
-  auto stream = direct_.watch(kNodes, "", {}, {.stop = stop.get_token()}).value();
+  // On the heap: GCC 12 thinks that one on the stack is read before it is built.
+  const auto stop = std::make_unique<std::stop_source>();
+  auto stream = direct_.watch(kNodes, "", {}, {.stop = stop->get_token()}).value();
   while (stream->read(clock_.steady()).ok()) continue;  // what is there by now
   EXPECT_EQ(stream->read(clock_.steady() - seconds(1)).error().code, Code::Timeout);
   EXPECT_EQ(stream->read(clock_.steady() + std::chrono::milliseconds(20)).error().code,
             Code::Timeout);
-  std::thread canceller([&] { stop.request_stop(); });
+  std::thread canceller([&] { stop->request_stop(); });
   EXPECT_EQ(stream->read(SteadyTime::max()).error().code, Code::Cancelled);
   canceller.join();
-  EXPECT_EQ(direct_.get_text(kNodes, {"", "x"}, {.stop = stop.get_token()}).error().code,
+  EXPECT_EQ(direct_.get_text(kNodes, {"", "x"}, {.stop = stop->get_token()}).error().code,
             Code::Cancelled);
 }
 
@@ -226,10 +227,15 @@ TEST(DirectClientAlone, WithAManualClockAnEmptyStreamIsATimeoutAtOnce) {
   Api api(*storage, clock, log, nullptr, {.seed = 1});
   DirectClient direct(api, clock, "test/1");
   auto stream = direct.watch(kMaps, "default", {.resource_version = "0"}, {}).value();
-  EXPECT_EQ(stream->read(clock.steady()).error().code, Code::Timeout);
+  const auto end = [&] {
+    auto got = stream->read(clock.steady());
+    while (got.ok() && !got->empty()) got = stream->read(clock.steady());
+    return got.ok() ? Code::Bug : got.error().code;
+  };
+  EXPECT_EQ(end(), Code::Timeout);
   ASSERT_TRUE(direct.create_text(kMaps, "default", kMap, {}).ok());
   EXPECT_TRUE(stream->read(clock.steady()).ok());
-  EXPECT_EQ(stream->read(clock.steady()).error().code, Code::Timeout);
+  EXPECT_EQ(end(), Code::Timeout);
 }
 
 }  // namespace

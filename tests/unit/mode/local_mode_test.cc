@@ -54,14 +54,14 @@ class LocalModeTest : public testing::Test {
                          const ObjectKey& pod, const client::LogOptions& log,
                          const client::CallOptions& call) { return api.pod_logs(pod, log, call); },
          .env = env_,
-         .print = [this](std::string_view text) { printed_ += text; },
-         .complain = [this](std::string_view text) { complained_ += text; }});
+         .print = [this](std::string_view t) { printed_ += t; },
+         .complain = [this](std::string_view t) { complained_ += t; }});
   }
 
   bool printed(std::string_view text) const { return printed_.find(text) != std::string::npos; }
 
   // Before everything that has threads.
-  const std::unique_ptr<Helpers> helpers_;
+  std::unique_ptr<Helpers> helpers_;
   const support::TemporaryFolder folder_;
   const SystemClock clock_;
   const Logger log_{stderr_sink(), LogLevel::Off};
@@ -75,7 +75,7 @@ class LocalModeTest : public testing::Test {
 TEST_F(LocalModeTest, RunsAPipelineAndShowsItsLogs) {
   const auto mode = start();
   EXPECT_EQ(run(*mode, 0), RunResult::Succeeded) << printed_ << complained_;
-  EXPECT_TRUE(printed("one | said\n") && printed("two | first\n")) << printed_;
+  EXPECT_TRUE(printed("one   | said\n") && printed("two   | first\n")) << printed_;
   EXPECT_TRUE(printed("✔ one") && printed("✔ two") && printed("Succeeded")) << printed_;
   EXPECT_LT(printed_.find("said"), printed_.find("✔ one")) << printed_;
 }
@@ -96,6 +96,8 @@ TEST_F(LocalModeTest, RunsAreThereAfterARestartAndTheKubeconfigStays) {
   }
   const std::string config = read_file_or_empty(folder_.path() + "/kubeconfig").value();
   EXPECT_NE(config.find(before), std::string::npos);
+  helpers_.reset();
+  helpers_ = Helpers::fork_off().value();
   const auto mode = start(before);
   EXPECT_EQ(read_file_or_empty(folder_.path() + "/kubeconfig").value(), config);
   const auto runs =

@@ -42,7 +42,7 @@ api::Condition condition(const char* type, const char* status, const char* reaso
   return c;
 }
 
-const auto kLogDone = [](const StepState&) { return true; };
+const auto kLogDone = [](const StepState&) { return LogPart{}; };
 
 TEST(RunView, TellsARunFromItsBeginToItsEnd) {
   RunView view(Colour::No, false);
@@ -70,11 +70,17 @@ TEST(RunView, TellsARunFromItsBeginToItsEnd) {
             "✘ r-1 StepFailed after 3s: long failed\n");
 }
 
-TEST(RunView, HoldsTheEndOfAStepUntilItsLogIsComplete) {
+TEST(RunView, HoldsTheEndOfAStepAndAllAfterItUntilItsLogIsComplete) {
   RunView view(Colour::No, false);
-  const PipelineRun run = run_with({step("a", StepPhase::Succeeded)});
-  EXPECT_EQ(view.progress(run, kStart, [](const StepState&) { return false; }), "");
-  EXPECT_EQ(view.progress(run, kStart, kLogDone), "✔ a\n");
+  const PipelineRun run =
+      run_with({step("a", StepPhase::Succeeded), step("b", StepPhase::Succeeded)});
+  bool complete = false;
+  const auto log = [&](const StepState& s) {
+    return LogPart{.text = s.name + "'s log\n", .complete = complete};
+  };
+  EXPECT_EQ(view.progress(run, kStart, log), "a's log\n");
+  complete = true;
+  EXPECT_EQ(view.progress(run, kStart, log), "a's log\n✔ a\nb's log\n✔ b\n");
 }
 
 TEST(RunView, TellsAttemptsAndWaitingOnce) {
