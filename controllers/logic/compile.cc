@@ -206,7 +206,7 @@ Result<Plan> compile(const crds::PipelineSpec& spec, const Config& config) {
 std::vector<std::string> step_names(const crds::PipelineSpec& spec) {
   std::vector<std::string> names;
   if (!spec.batch_job) return names;
-  names.push_back("input");
+  if (spec.batch_job->input) names.push_back("input");
   for (const Value& processor : spec.batch_job->processors) {
     const Value* name = processor.find("name");
     names.push_back(name == nullptr ? std::string() : name->as_string());

@@ -64,6 +64,29 @@ TEST(Compile, PO_1_OrderOfSteps) {
   EXPECT_EQ(step_names(spec), names);
 }
 
+TEST(Compile, OneStepIsEnoughAndOnlyWhatIsWrittenIsAStep) {
+  const struct {
+    const char* body;
+    const char* step;
+  } cases[] = {
+      {R"({"batchJob":{"input":{"elasticSearch":{}}}})", "input"},
+      {R"({"batchJob":{"processors":[{"name":"only","image":"x"}]}})", "only"},
+      {R"({"batchJob":{"outputs":[{"name":"o","ftp":{}}]}})", "output--o"},
+  };
+  for (const auto& c : cases) {
+    const auto spec = spec_of(c.body);
+    const auto plan = compile(spec, full_config());
+    ASSERT_TRUE(plan.ok()) << c.body;
+    const auto& step = std::get<PodStep>(plan->nodes.at(0).action);
+    ASSERT_EQ(step.containers.size(), 1U) << c.body;
+    EXPECT_EQ(step.containers.front().name, c.step);
+    EXPECT_EQ(step_names(spec), std::vector<std::string>{c.step});
+  }
+  const auto none = compile(spec_of(R"({"batchJob":{}})"), full_config());
+  ASSERT_FALSE(none.ok());
+  EXPECT_NE(none.error().message.find("give at least one step"), std::string::npos);
+}
+
 TEST(Compile, ResourcesGoToStepsWithoutTheirOwn) {
   const auto plan = compile(spec_of(batch(R"(,"resources":{"limits":{"memory":"1Gi"}},
         "processors":[{"name":"own","image":"x","resources":{"limits":{"memory":"9Gi"}}},
