@@ -71,6 +71,15 @@ Answer<std::string> store(Context& context, const Target& target, const Value& o
                                                              : target.kind->to_stored(object));
   }
   auto record = context.storage.create(key, draft->build());
+  if (!record.ok() && record.error().code == Code::AlreadyExists) {
+    auto existing = context.storage.get(key);
+    if (existing.ok() && *existing != nullptr &&
+        !text_at(read_stored((*existing)->json, *target.kind), "deletionTimestamp").empty()) {
+      auto refusal = already_exists(*target.kind, name);
+      refusal.value().message = "object is being deleted: " + refusal.value().message;
+      return refusal;
+    }
+  }
   if (!record.ok()) return from_storage(record.error(), *target.kind, name);
   if (key.resource == "namespaces") make_service_account(context, name);
   return (*record)->json;
@@ -120,7 +129,8 @@ Answer<std::string> create_object(Context& context, const Target& target, Value 
     problems.push_back(std::move(problem));
   }
   if (!problems.empty()) {
-    return invalid(kind.resource.group, kind.resource.kind, text_at(object, "name"), problems);
+    return invalid(group_in_complaints(kind), kind.resource.kind, text_at(object, "name"),
+                   problems);
   }
   for (int attempt = 1;; ++attempt) {
     auto stored = store(context, target, object, options);

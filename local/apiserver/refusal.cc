@@ -25,7 +25,9 @@ Refused about(int code, std::string reason, const schema::Kind& kind, std::strin
 }
 
 std::string quoted(const schema::Kind& kind, std::string_view name) {
-  return kind.storage_name() + " \"" + std::string(name) + "\"";
+  const api::ApiResource& resource = kind.resource;
+  return std::string(resource.plural) + (resource.group.empty() ? "" : ".") +
+         std::string(resource.group) + " \"" + std::string(name) + "\"";
 }
 
 }  // namespace
@@ -100,6 +102,10 @@ Refused invalid(std::string_view group, std::string_view kind_name, std::string_
                          .reason = "Invalid",
                          .message = std::move(message),
                          .details = std::move(details)});
+}
+
+std::string_view group_in_complaints(const schema::Kind& kind) {
+  return kind.resource.kind == "Event" ? std::string_view() : std::string_view(kind.resource.group);
 }
 
 Refused invalid_options(std::string_view options_kind, std::string field, std::string reason,

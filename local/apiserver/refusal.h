@@ -53,6 +53,8 @@ Refused invalid_options(std::string_view options_kind, std::string field, std::s
 Refused method_not_allowed();
 /// 504: a resourceVersion that is not there yet.
 Refused too_large_version(std::string_view asked, std::uint64_t current);
+/// The group that `invalid` names for a kind: Events are of the core group there, in both.
+std::string_view group_in_complaints(const schema::Kind& kind);
 /// 415 for a body of a type that the path does not take.
 Refused unsupported_body(std::string_view accepted);
 Refused not_acceptable(std::string_view message);

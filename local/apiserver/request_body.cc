@@ -147,15 +147,14 @@ Answer<Decoded> decode_object(const Request& request, const schema::Kind& kind,
                               FieldValidation validation) {
   const std::string type = media_type(request.content_type);
   if (!type.empty() && type != "application/json" && type != "application/yaml") {
-    return unsupported_body(kind.custom ? "application/json, application/yaml"
-                                        : "application/json, application/yaml, "
-                                          "application/vnd.kubernetes.protobuf");
+    return unsupported_body(kBodyTypes);
   }
   JsonBody body = parse_body(request);
   const std::string unrecognized = "the object provided is unrecognized (must be of type " +
                                    std::string(kind.resource.kind) + "): ";
   if (body.error.empty() && !body.value.is_object()) {
-    body.error = "json: cannot unmarshal " + std::string(body.value.kind_name()) +
+    body.error = "json: cannot unmarshal " +
+                 std::string(body.value.is_number() ? "number" : body.value.kind_name()) +
                  " into Go value of type struct { APIVersion string "
                  "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
                  "\"json:\\\"kind,omitempty\\\"\" }";

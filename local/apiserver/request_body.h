@@ -12,6 +12,10 @@
 
 namespace millrace::apiserver {
 
+/// What bodies may be, as answers name it. Protobuf is named because the real server takes it.
+inline constexpr std::string_view kBodyTypes =
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
 /// The body as JSON or YAML, by its content type (YAML also reads JSON).
 JsonBody parse_body(const Request& request);
 /// `text` as YAML, one document.

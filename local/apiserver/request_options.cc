@@ -140,9 +140,58 @@ std::optional<Refused> check_match(const Request& request, Reading reading,
   return std::nullopt;
 }
 
+const char* json_type(const Value& value) {
+  return value.is_string()   ? "string"
+         : value.is_bool()   ? "bool"
+         : value.is_array()  ? "array"
+         : value.is_object() ? "object"
+                             : "number";
+}
+
+/// Values of another type than DeleteOptions has there: an option is never overlooked.
+std::optional<Refused> check_delete_shape(const Value& document) {
+  const auto wrong = [](const Value& value, std::string_view place) {
+    return plain_error("json: cannot unmarshal " + std::string(json_type(value)) + " into Go " +
+                       std::string(place));
+  };
+  if (!document.is_object()) {
+    return plain_error("couldn't get version/kind; json parse error: json: cannot unmarshal " +
+                       std::string(json_type(document)) +
+                       " into Go value of type struct { APIVersion string "
+                       "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                       "\"json:\\\"kind,omitempty\\\"\" }");
+  }
+  const auto given = [&document](std::string_view member) {
+    const Value* value = document.find(member);
+    return value == nullptr || value->is_null() ? nullptr : value;
+  };
+  if (const Value* grace = given("gracePeriodSeconds"); grace != nullptr && !grace->is_int()) {
+    return wrong(*grace, "struct field DeleteOptions.gracePeriodSeconds of type int64");
+  }
+  if (const Value* what = given("preconditions"); what != nullptr && !what->is_object()) {
+    return wrong(*what, "struct field DeleteOptions.preconditions of type v1.Preconditions");
+  }
+  if (const Value* orphan = given("orphanDependents"); orphan != nullptr && !orphan->is_bool()) {
+    return wrong(*orphan, "struct field DeleteOptions.orphanDependents of type bool");
+  }
+  if (const Value* policy = given("propagationPolicy"); policy != nullptr && !policy->is_string()) {
+    return wrong(*policy,
+                 "struct field DeleteOptions.propagationPolicy of type "
+                 "v1.DeletionPropagation");
+  }
+  if (const Value* dry_run = given("dryRun"); dry_run != nullptr && !dry_run->is_array()) {
+    return wrong(*dry_run, "struct field DeleteOptions.dryRun of type []string");
+  }
+  return std::nullopt;
+}
+
 /// DeleteOptions as one document: the body, with what the query says on top when there is none.
 Answer<Value> delete_document(const Request& request) {
   if (!request.body.empty()) {
+    const std::string type = media_type(request.content_type);
+    if (!type.empty() && type != "application/json" && type != "application/yaml") {
+      return unsupported_body(kBodyTypes);
+    }
     auto document = parse_body(request);
     if (!document.error.empty()) {
       return plain_error("couldn't get version/kind; json parse error: " + document.error);
@@ -155,6 +204,7 @@ Answer<Value> delete_document(const Request& request) {
                          json_quote(version == nullptr ? "" : version->as_string()) +
                          " in scheme \"pkg/runtime/scheme.go:110\"");
     }
+    if (auto refusal = check_delete_shape(document.value)) return *std::move(refusal);
     return std::move(document.value);
   }
   Value document = Value::object();

@@ -265,6 +265,7 @@ void prepare_update(Value& object, const Value& old, const schema::Kind& kind, P
     return;
   }
   if (is(kind, "", "namespaces")) label_namespace(object);
+  if (is(kind, "", "pods")) prepare_pod_update(object, old);
   if (has_generation(kind) && spec_changed(object, old, kind)) {
     set_generation(object, number_at(old, {"metadata", "generation"}) + 1);
   }

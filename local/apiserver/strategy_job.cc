@@ -272,6 +272,14 @@ void check_nothing_taken_back(StatusComplaints& out, const Value& job, const Val
 
 void prepare_new_job(Value& job) {
   if (has_manual_selector(job)) return;
+  // A Job without labels of its own has those of its pods, the generated ones included.
+  static const Value kNone = Value::object();
+  const Value* own = job.at_path({"metadata", "labels"});
+  const Value* of_pods = job.at_path({"spec", "template", "metadata", "labels"});
+  const auto or_none = [](const Value* labels) -> const Value& {
+    return labels == nullptr || !labels->is_object() ? kNone : *labels;
+  };
+  const bool shared = or_none(own) == or_none(of_pods);
   const std::string uid = text_at(job, {"metadata", "uid"});
   const std::string name = text_at(job, {"metadata", "name"});
   // These do not overwrite what a client set; validation speaks about that.
@@ -282,6 +290,7 @@ void prepare_new_job(Value& job) {
   add_label(labels, kOldJobName, name);
   const Value shown = shown_labels(job);
   labels = shown;
+  if (shared) job["metadata"]["labels"] = shown;
   Value& wanted = job["spec"]["selector"]["matchLabels"];
   if (wanted.find(kOldControllerUid) == nullptr) add_label(wanted, kControllerUid, uid);
 }

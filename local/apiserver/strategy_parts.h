@@ -35,6 +35,7 @@ std::vector<std::string> qualified_name_complaints(std::string_view text);
 
 // Pods.
 void prepare_new_pod(codec::Value& pod);
+void prepare_pod_update(codec::Value& pod, const codec::Value& old);
 void prepare_pod_status(codec::Value& pod, const codec::Value& old);
 void check_pod_update(schema::Problems& out, const codec::Value& pod, const codec::Value& old);
 void check_pod_status(schema::Problems& out, const codec::Value& pod, const codec::Value& old);

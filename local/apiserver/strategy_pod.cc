@@ -166,13 +166,39 @@ void check_states(schema::Problems& out, const Value& pod, const Value& old,
 }  // namespace
 
 void prepare_new_pod(Value& pod) {
+  // What admission gives: after the fields were counted as their writer's, so that nobody owns it.
+  Value& spec = pod["spec"];
+  const auto fill = [&spec](std::string_view member, Value value) {
+    const Value* there = spec.find(member);
+    if (there == nullptr || there->is_null()) spec[member] = std::move(value);
+  };
+  fill("serviceAccountName", "default");
+  fill("serviceAccount", spec["serviceAccountName"]);
+  fill("priority", 0);
+  fill("preemptionPolicy", "PreemptLowerPriority");
   pod["status"] = Value::object({{"phase", "Pending"}, {"qosClass", qos_class(pod)}});
+}
+
+void prepare_pod_update(Value& pod, const Value& old) {
+  const Value* before = old.find("spec");
+  Value* spec = pod.find("spec");
+  if (before == nullptr || spec == nullptr || !spec->is_object()) return;
+  for (const char* member : {"priority", "preemptionPolicy"}) {
+    const Value* there = spec->find(member);
+    if (there == nullptr || there->is_null()) copy_member(*spec, *before, member);
+  }
 }
 
 void prepare_pod_status(Value& pod, const Value& old) {
   if (text_at(pod, {"status", "qosClass"}).empty()) {
     const std::string before = text_at(old, {"status", "qosClass"});
     if (!before.empty()) pod["status"]["qosClass"] = before;
+  }
+  // The old name of the first address stands for the list.
+  const std::string ip = text_at(pod, {"status", "podIP"});
+  const Value* ips = pod.at_path({"status", "podIPs"});
+  if (!ip.empty() && (ips == nullptr || ips->empty())) {
+    pod["status"]["podIPs"] = Value::array({Value::object({{"ip", ip}})});
   }
 }
 

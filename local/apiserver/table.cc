@@ -435,10 +435,14 @@ Value make_table(const schema::Kind& kind, Value list_metadata, std::vector<Valu
   if (columns == WithColumns::Yes) {
     definitions = Value::array();
     for (const schema::Column& column : kind.columns) {
+      const std::string doc =
+          kind.custom && column.doc.empty()
+              ? "Custom resource definition column (in JSONPath format): " + column.path
+              : column.doc;
       definitions.push_back(Value::object({{"name", column.name},
                                            {"type", column.type},
                                            {"format", column.format},
-                                           {"description", column.doc},
+                                           {"description", doc},
                                            {"priority", column.priority}}));
     }
   }

@@ -76,7 +76,7 @@ std::optional<Refused> finish(Context& context, Edited& edited, const Value& old
     problems.push_back(std::move(problem));
   }
   if (problems.empty()) return std::nullopt;
-  return invalid(kind.resource.group, kind.resource.kind, target.name, problems);
+  return invalid(group_in_complaints(kind), kind.resource.kind, target.name, problems);
 }
 
 /// One attempt on `record`; nothing when somebody else wrote in between.

@@ -337,8 +337,10 @@ std::optional<std::string> item_element(const TypeAt& list, const Value& item, F
         zero = schema::zero_value(*at.type);
         value = &zero;
       } else {
-        return refuse("associative list with keys has an element that omits key field \"" + *name +
-                      "\" (and doesn't have default value)");
+        std::string all;
+        for (const std::string* key : names) all += (all.empty() ? "\"" : " \"") + *key + "\"";
+        return refuse("associative list with keys has an element that omits all key fields [" +
+                      all + "] (and doesn't have default values for any key fields)");
       }
     }
     if (element.size() > 3) element += ',';

@@ -109,9 +109,6 @@ void pod(Value& object) {
     if (host != nullptr && host->as_bool()) host_ports(*containers);
   }
   set_if_missing(*spec, "enableServiceLinks", true);
-  set_if_missing(*spec, "priority", 0);
-  set_if_missing(*spec, "preemptionPolicy", "PreemptLowerPriority");
-  set_if_missing(*spec, "serviceAccountName", "default");
   pod_spec(*spec);
 }
 

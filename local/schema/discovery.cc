@@ -28,9 +28,12 @@ Value texts(const std::vector<std::string>& list) {
 }
 
 Value verbs(const Kind& kind) {
-  Value out = Value::array({"create", "delete"});
+  // The order is the real server's, which is another one for custom kinds.
+  Value out = kind.custom ? Value::array({"delete"}) : Value::array({"create", "delete"});
   if (kind.delete_collection) out.push_back("deletecollection");
-  for (const char* verb : {"get", "list", "patch", "update", "watch"}) out.push_back(verb);
+  for (const char* verb : {"get", "list", "patch"}) out.push_back(verb);
+  if (kind.custom) out.push_back("create");
+  for (const char* verb : {"update", "watch"}) out.push_back(verb);
   return out;
 }
 
