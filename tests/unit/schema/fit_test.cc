@@ -131,9 +131,7 @@ TEST(Defaults, OfAPod) {
         "timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}}],
       "volumes": [{"name": "v", "emptyDir": {}}], "restartPolicy": "Always",
       "terminationGracePeriodSeconds": 30, "dnsPolicy": "ClusterFirst", "securityContext": {},
-      "serviceAccountName": "default", "serviceAccount": "default", "enableServiceLinks": true,
-      "schedulerName": "default-scheduler", "priority": 0,
-      "preemptionPolicy": "PreemptLowerPriority"})");
+      "enableServiceLinks": true, "schedulerName": "default-scheduler"})");
   EXPECT_EQ(*got.find("spec"), want) << got.find("spec")->pretty();
 }
 
