@@ -1,6 +1,7 @@
 #include "controllers/logic/attempt.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "controllers/logic/compile.h"
@@ -33,6 +34,21 @@ void add_pod(Attempt& attempt, const Pod& pod, Time now) {
   } else if (attempt.active == nullptr || (loss && now < *loss)) {
     attempt.active = &pod;
   }
+}
+
+/// True when the pod was made for the Job of the run's attempt that its label names. The labels
+/// alone prove nothing: anybody may write them.
+bool is_pod_of_run(const RunInput& input, const Pod& pod) {
+  const api::ObjectMeta& run = input.run->metadata;
+  const api::OwnerReference* owner = pod.metadata.controller_ref();
+  if (owner == nullptr || owner->kind != Job::kResource.kind) return false;
+  if (pod.metadata.label(kRunUidLabel) != run.uid) return false;
+  const int attempt = std::atoi(pod.metadata.label(kAttemptLabel).c_str());
+  if (owner->name != job_name(run.name, run.uid, kBatchNode, attempt)) return false;
+  return std::all_of(input.jobs.begin(), input.jobs.end(), [&](const Job* job) {
+    const bool same = job->metadata.name == owner->name && is_controlled_by(job->metadata, run.uid);
+    return !same || job->metadata.uid == owner->uid;
+  });
 }
 
 /// Without a pod: what was recorded when there was one.
@@ -141,7 +157,7 @@ Attempt observe_attempt(const RunInput& input, const std::vector<std::string>& a
   }
   const std::string number = std::to_string(attempt.number);
   for (const Pod* pod : input.pods) {
-    if (pod->metadata.label(kRunUidLabel) != run.metadata.uid) continue;
+    if (!is_pod_of_run(input, *pod)) continue;
     if (pod->metadata.label(kAttemptLabel) == number) {
       add_pod(attempt, *pod, input.now);
     } else if (!has_ended(*pod) && !(lost_at(*pod) && input.now >= *lost_at(*pod))) {

@@ -6,6 +6,7 @@
 
 #include "controllers/logic/labels.h"
 #include "controllers/logic/names.h"
+#include "controllers/logic/objects.h"
 #include "tests/unit/logic/world.h"
 
 namespace millrace::logic {
@@ -430,6 +431,30 @@ TEST(PlanBatch, ForeignJobOfThatNameIsAConflict) {
   EXPECT_EQ(w.reason(), "NameConflict");
 }
 
+TEST(PlanBatch, LabelsAloneMakeNoPodOfTheRun) {
+  // Found by tests/sim: a foreign pod with the labels ended the run as its own would have.
+  World w = started(R"(,"maxRetryCount":1)");
+  const std::string uid = w.get<crds::PipelineRun>("r").metadata.uid;
+  const std::string other_owner =
+      R"(,"ownerReferences":[{"apiVersion":"batch/v1","kind":"Job","name":")" +
+      w.names("Job").front() + R"(","uid":"another","controller":true}])";
+  int count = 0;
+  for (const std::string& owner : {std::string(), other_owner}) {
+    for (const std::string attempt : {"1", "2"}) {
+      for (const std::string phase : {"Succeeded", "Failed", "Running"}) {
+        const std::string name = "forged-" + std::to_string(++count);
+        w.put(R"({"kind":"Pod","metadata":{"name":")" + name +
+              R"(","labels":{"millrace.dev/run":"r","millrace.dev/run-uid":")" + uid +
+              R"(","millrace.dev/attempt":")" + attempt + R"("})" + owner + "}}");
+        w.set_status("Pod", name, R"({"phase":")" + phase + R"("})");
+        w.advance(2s);
+        EXPECT_FALSE(is_terminal(w.get<crds::PipelineRun>("r"))) << owner << attempt << phase;
+        EXPECT_EQ(w.names("Job").size(), 1u) << owner << attempt << phase;
+      }
+    }
+  }
+}
+
 TEST(PlanBatch, MissingAdapterImageFailsTheRun) {
   World w;
   w.config.adapter_images.input_elastic_search.clear();
@@ -523,6 +548,8 @@ TEST(PlanBatch, BuiltInControllerGivesTheSameStatuses) {
     codec::Value pod = codec::Value::object({{"kind", "Pod"}});
     pod["metadata"] = *object.at_path({"spec", "template", "metadata"});
     pod["metadata"]["name"] = job + "-x";
+    pod["metadata"]["ownerReferences"] = codec::Value::array(
+        {controller_reference(api::Job::kResource, w.get<api::Job>(job).metadata)});
     pod["spec"] = *object.at_path({"spec", "template", "spec"});
     w.put(pod.dump());
     w.set_status("Pod", job + "-x", R"({"phase":"Pending"})");
