@@ -40,6 +40,10 @@ Result<std::string> decoded(std::string_view text, bool plus) {
     if (c == '\0') return fail(Code::Invalid, "NUL byte in the request's target");
     out += c;
   }
+  // Deviation: the real server takes any bytes; no name has others, and answers are JSON.
+  std::string repaired = out;
+  repair_utf8(repaired);
+  if (repaired != out) return fail(Code::Invalid, "the request's target is not UTF-8");
   return out;
 }
 

@@ -17,7 +17,8 @@ struct RawTarget {
   std::string path;
   std::vector<std::pair<std::string, std::string>> query;  ///< in order
 };
-/// Read "/path?a=1&b=2". Errors: Invalid (no leading '/', a bad escape, a NUL byte).
+/// Read "/path?a=1&b=2". Errors: Invalid (no leading '/', a bad escape, a NUL
+/// byte, not UTF-8).
 Result<RawTarget> read_target(std::string_view text);
 
 /// Where to listen.

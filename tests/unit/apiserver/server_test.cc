@@ -263,6 +263,8 @@ TEST_F(ServerTest, RefusesWhatIsTooMuchOrWrong) {
        "bad escape"},
       {"a NUL byte", "GET /%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + kBearer + "\r\n",
        "NUL byte"},
+      {"bytes that are no text",
+       "GET /%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + kBearer + "\r\n", "not UTF-8"},
       {"no path", "GET x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + kBearer + "\r\n",
        "does not begin with '/'"},
   };
