@@ -132,6 +132,7 @@ Answer<std::string> create_object(Context& context, const Target& target, Value 
     return invalid(group_in_complaints(kind), kind.resource.kind, text_at(object, "name"),
                    problems);
   }
+  settle_create(object, kind);
   for (int attempt = 1;; ++attempt) {
     auto stored = store(context, target, object, options);
     if (stored || !generated || stored.error().reason != "AlreadyExists") return stored;

@@ -179,6 +179,12 @@ Answer<Edited> apply_to(const Value* live, const Value& body, const Target& targ
                               options.force, now);
   if (!applied.ok()) return from_patch(applied.error());
   if (!applied->conflicts.empty()) return apply_conflict(applied->conflicts);
+  // Built-in kinds pass through their types, which write values in one way only ("0.5" as "500m").
+  if (!kind.custom) {
+    if (auto fitted = schema::fit(applied->object, kind); !fitted.ok()) {
+      return bad_request(fitted.error().message);
+    }
+  }
   return Edited{std::move(applied->object), Tracking::Done};
 }
 

@@ -235,6 +235,10 @@ void prepare_create(Value& object, const schema::Kind& kind, const Creation& cre
   if (shows_status && object.find("status") == nullptr) object["status"] = Value::object();
 }
 
+void settle_create(Value& object, const schema::Kind& kind) {
+  if (is(kind, "batch", "jobs")) settle_new_job(object);
+}
+
 Problems validate_create(const Value& object, const schema::Kind& kind) {
   schema::Problems out;
   check_metadata(out, object, kind);

@@ -44,6 +44,8 @@ std::string generated_name(std::string_view base, std::string_view suffix);
 /// class of a Pod, address of a Service, ...). What clients may not set is dropped without a word,
 /// as there. The resourceVersion is not touched.
 void prepare_create(codec::Value& object, const schema::Kind& kind, const Creation& creation);
+/// The last step, on a valid object.
+void settle_create(codec::Value& object, const schema::Kind& kind);
 /// Problems of metadata, and of what `prepare_create` could not put right.
 Problems validate_create(const codec::Value& object, const schema::Kind& kind);
 

@@ -272,14 +272,6 @@ void check_nothing_taken_back(StatusComplaints& out, const Value& job, const Val
 
 void prepare_new_job(Value& job) {
   if (has_manual_selector(job)) return;
-  // A Job without labels of its own has those of its pods, the generated ones included.
-  static const Value kNone = Value::object();
-  const Value* own = job.at_path({"metadata", "labels"});
-  const Value* of_pods = job.at_path({"spec", "template", "metadata", "labels"});
-  const auto or_none = [](const Value* labels) -> const Value& {
-    return labels == nullptr || !labels->is_object() ? kNone : *labels;
-  };
-  const bool shared = or_none(own) == or_none(of_pods);
   const std::string uid = text_at(job, {"metadata", "uid"});
   const std::string name = text_at(job, {"metadata", "name"});
   // These do not overwrite what a client set; validation speaks about that.
@@ -290,9 +282,25 @@ void prepare_new_job(Value& job) {
   add_label(labels, kOldJobName, name);
   const Value shown = shown_labels(job);
   labels = shown;
-  if (shared) job["metadata"]["labels"] = shown;
   Value& wanted = job["spec"]["selector"]["matchLabels"];
   if (wanted.find(kOldControllerUid) == nullptr) add_label(wanted, kControllerUid, uid);
+}
+
+void settle_new_job(Value& job) {
+  const Value* own = job.at_path({"metadata", "labels"});
+  const Value* of_pods = job.at_path({"spec", "template", "metadata", "labels"});
+  if (of_pods == nullptr || !of_pods->is_object()) return;
+  const auto is_of_pods = [of_pods](const Value::Member& label) {
+    const Value* same = of_pods->find(label.first);
+    return same != nullptr && *same == label.second;
+  };
+  // Those that were filled in by default are the template's, but for the generated four.
+  const bool default_ones = own == nullptr || !own->is_object() ||
+                            (own->members().size() + 4 == of_pods->members().size() &&
+                             std::all_of(own->members().begin(), own->members().end(), is_of_pods));
+  if (!default_ones) return;
+  const Value shown = *of_pods;
+  job["metadata"]["labels"] = shown;
 }
 
 void check_new_job(schema::Problems& out, const Value& job) {

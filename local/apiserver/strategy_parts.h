@@ -44,6 +44,9 @@ std::int64_t pod_grace(const codec::Value& pod, std::optional<std::int64_t> want
 
 // Jobs and Deployments.
 void prepare_new_job(codec::Value& job);
+/// A Job without labels of its own has those of its pods, the generated ones included. (The real
+/// server's defaults do that when it reads the new object, hence after validation.)
+void settle_new_job(codec::Value& job);
 void check_new_job(schema::Problems& out, const codec::Value& job);
 void check_job_update(schema::Problems& out, const codec::Value& job, const codec::Value& old);
 Problems check_job_status(const codec::Value& job, const codec::Value& old);

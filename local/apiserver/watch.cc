@@ -209,7 +209,7 @@ Answer<Start> begin(Context& context, const Target& target, const ListOptions& o
     } else {
       const std::uint64_t now = context.storage.version();
       // A version of the future is waited for, as the real server does.
-      start.version = options.version.value_or(now);
+      start.version = options.version.value_or(0) == 0 ? now : *options.version;
       from = std::min(start.version, now);
     }
     auto subscription = context.storage.subscribe(resource, from, notify);

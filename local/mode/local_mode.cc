@@ -127,6 +127,7 @@ struct LocalMode::Impl {
     };
     thread("mr-housekeep", [this] { api.run(stop_source.get_token()); });
     thread("mr-exec", [this] { executor.run(stop_source.get_token()); });
+    if (!options.run_operator) return;
     thread("mr-operator", [this] { engine.run(stop_source.get_token()); });
   }
 
@@ -174,7 +175,9 @@ Result<std::unique_ptr<LocalMode>> LocalMode::start(const ModeOptions& options, 
 LocalMode::LocalMode(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LocalMode::~LocalMode() = default;
 
-bool LocalMode::ready() const { return impl_->executor.ready() && impl_->engine.ready(); }
+bool LocalMode::ready() const {
+  return impl_->executor.ready() && (!impl_->options.run_operator || impl_->engine.ready());
+}
 
 bool LocalMode::wait_ready(const std::stop_token& stop) const {
   while (!ready()) {

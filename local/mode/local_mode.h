@@ -27,6 +27,7 @@ struct ModeOptions {
   int server_threads = 2;
   std::string version = "0.0.0";
   logic::Config config = {};
+  bool run_operator = true;  ///< else somebody runs `millrace operator` against it
 };
 
 /// The processes that start containers. They hold open what their maker has open: fork them off

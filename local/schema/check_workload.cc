@@ -207,7 +207,11 @@ void check_deployment(Problems& problems, const Value& deployment) {
 }
 
 void check_controller_revision(Problems& problems, const Value& revision) {
-  if (at(revision, "data").is_null()) problems.required(Path("data"), "data is mandatory");
+  if (at(revision, "data").is_null()) {
+    problems.required(Path("data"), "data is mandatory");
+  } else if (!at(revision, "data").is_object()) {
+    problems.required(Path("data"), "data must be a valid JSON object");
+  }
   check_at_least(problems, Path("revision"), at(revision, "revision"), 0);
 }
 

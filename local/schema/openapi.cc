@@ -142,6 +142,7 @@ class Components {
       schemas_[name] = Value::object({{"description", doc},
                                       {"oneOf", Value::array({Value::object({{"type", "string"}}),
                                                               Value::object({{"type", other}})})}});
+      if (other == "integer") schemas_[name]["format"] = "int-or-string";
     }
     return reference(name);
   }

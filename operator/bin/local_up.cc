@@ -193,6 +193,7 @@ mode::ModeOptions mode_options(const cli::LocalOptions& options, const mode::Dat
   out.data_dir = dir.path();
   out.version = cli::version_info().version;
   out.config = options.config;
+  out.run_operator = !options.no_operator;
   switch (options.runtime) {
     case cli::LocalRuntime::Auto:
       out.runtime = executor::Runtime::Auto;

@@ -160,6 +160,9 @@ void add_local(CLI::App& root, LocalArguments& args) {
                  "whoever has the token can run programs as you.")
       ->type_name("ADDRESS");
   up->add_flag("--foreground", args.options.foreground, "Stay in the terminal; Ctrl-C ends it.");
+  up->add_flag("--no-operator", args.options.no_operator,
+               "Start the API server and what runs pods, without the operator: for working on the "
+               "operator, which is then started with `millrace operator --kubeconfig`.");
   add_engine(*up, args);
 
   CLI::App* down = add(*group, "down",

@@ -27,6 +27,7 @@ struct LocalOptions {
   // up
   std::string listen;  ///< "127.0.0.1:6443"; empty: as last time, else any free port of 127.0.0.1
   bool foreground = false;
+  bool no_operator = false;  ///< the API server and the executor only
   // up and run
   LocalRuntime runtime = LocalRuntime::Auto;
   logic::Config config;

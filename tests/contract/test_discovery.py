@@ -8,7 +8,7 @@ from kit.api import RESOURCES
 GROUPS = ["batch/v1", "apps/v1", "coordination.k8s.io/v1", "events.k8s.io/v1", "millrace.dev/v1"]
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 # Addresses below a kind that belong to nodes and clusters: running into a container, binding to a node, tokens, scaling by others ...
-WHOLE_CLUSTER = {"pods/attach", "pods/binding", "pods/ephemeralcontainers", "pods/eviction", "pods/exec", "pods/portforward", "pods/proxy", "pods/resize",
+WHOLE_CLUSTER = {"namespaces/finalize", "nodes/proxy", "pods/attach", "pods/binding", "pods/ephemeralcontainers", "pods/eviction", "pods/exec", "pods/portforward", "pods/proxy", "pods/resize",
                  "services/proxy", "serviceaccounts/token"}
 
 

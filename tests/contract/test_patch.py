@@ -149,7 +149,7 @@ OTHER_STRATEGIC = {
     "finalizers-merge": ("configmaps", {"metadata": {"finalizers": ["example.com/b"]}}),
     "finalizers-delete": ("configmaps", {"metadata": {"$deleteFromPrimitiveList/finalizers": ["example.com/a"]}}),
     "finalizers-order": ("configmaps", {"metadata": {"$setElementOrder/finalizers": ["example.com/c", "example.com/a"], "finalizers": ["example.com/c"]}}),
-    "owners": ("configmaps", {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "q", "uid": "u2"}]}}),
+    "owners": ("configmaps", {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Secret", "name": "owner-2", "uid": "u2"}]}}),
     "owner-deleted": ("configmaps", {"metadata": {"ownerReferences": [{"uid": "u1", "$patch": "delete"}]}}),
     "conditions": ("jobs", {"status": {"conditions": [{"type": "Suspended", "status": "True"}]}}),
     "whole-replaced": ("configmaps", {"$patch": "replace", "metadata": {"name": "a"}, "data": {"z": "1"}}),
@@ -165,9 +165,15 @@ OTHER_STRATEGIC = {
 @pytest.mark.parametrize("case", list(OTHER_STRATEGIC))
 def test_strategic_patches_elsewhere(api, case):
     plural, patch = OTHER_STRATEGIC[case]
-    api.made(plural, sample(plural, "a", finalizers=["example.com/a"], ownerReferences=[
-        {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u1"}]) if plural == "configmaps" else sample(plural, "a"))
-    answer = api.patch(plural, "a", patch, "strategic")
+    if plural == "configmaps":
+        uids = {f"u{number}": api.made("secrets", sample("secrets", f"owner-{number}"))["metadata"]["uid"] for number in (1, 2)}
+        api.made(plural, sample(plural, "a", finalizers=["example.com/a"], ownerReferences=[
+            {"apiVersion": "v1", "kind": "Secret", "name": "owner-1", "uid": uids["u1"]}]))
+        text = json.dumps(patch).replace('"u1"', json.dumps(uids["u1"])).replace('"u2"', json.dumps(uids["u2"]))
+    else:
+        api.made(plural, sample(plural, "a"))
+        text = json.dumps(patch)
+    answer = api.patch(plural, "a", text, "strategic")
     assert (answer.status == 415) == (case == "custom-kind")
 
 

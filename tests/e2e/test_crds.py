@@ -62,6 +62,7 @@ def test_judges_updates(schema, path):
             assert part in said, f"{path.name}: wanted {part!r} in: {said}"
 
 
+@pytest.mark.cluster_only("its kinds are built in, no definitions are installed")
 def test_definitions_fit_plain_apply_and_carry_no_warnings(crds):
     for plural in ("pipelines", "pipelineruns"):
         definition = crds.kubectl("get", "crd", f"{plural}.millrace.dev", "-o", "json")

@@ -36,6 +36,7 @@ JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "three"}, "
     "containers": [{"name": "c", "image": "any"}]}}}}
 
 
+@pytest.mark.cluster_only("is about the simulated node of the test cluster")
 def test_simulated_job_completes_in_two_updates(kube, audit):
     kube.apply(JOB)
     job = kube.wait_condition("job", "three", "Complete")
@@ -46,6 +47,7 @@ def test_simulated_job_completes_in_two_updates(kube, audit):
     assert audit.count(user_agent="kwok", namespace=kube.namespace)[("patch", "pods/status")] == 2
 
 
+@pytest.mark.cluster_only("is about the simulated node of the test cluster")
 @pytest.mark.parametrize("outcome, phase, want", [
     (None, "Running", {"a": 0, "b": 0, "main": "running"}),
     ("succeed", "Succeeded", {"a": 0, "b": 0, "main": 0}),
@@ -64,6 +66,7 @@ def test_simulated_pod_does_what_its_annotation_says(kube, outcome, phase, want)
     assert seen["spec"]["nodeName"] == "kwok-0"
 
 
+@pytest.mark.cluster_only("is about the simulated node of the test cluster")
 def test_simulated_pod_can_be_evicted_unready_and_pending(kube):
     kube.apply([pod("evicted", "evict"), pod("unready", "unready"), pod("pending", "pending")])
     evicted = kube.wait("pod", "evicted", lambda item: item["status"]["phase"] == "Failed")
@@ -74,6 +77,7 @@ def test_simulated_pod_can_be_evicted_unready_and_pending(kube):
     assert pending["status"]["phase"] == "Pending" and states(pending) == {}
 
 
+@pytest.mark.cluster_only("is about the simulated node of the test cluster")
 def test_simulated_outcome_can_differ_by_attempt(kube):
     for attempt in ("1", "2"):
         item = pod(f"p{attempt}", "succeed", labels={"millrace.dev/attempt": attempt})
@@ -83,6 +87,7 @@ def test_simulated_outcome_can_differ_by_attempt(kube):
     kube.wait("pod", "p2", lambda item: states(item) == {"main": 0})
 
 
+@pytest.mark.cluster_only("is about the simulated node of the test cluster")
 def test_simulated_delay_keeps_a_pod_running_that_long(kube):
     kube.apply(pod("slow", "succeed", delay="1s"))
     kube.wait("pod", "slow", lambda item: item["status"]["phase"] == "Running")
@@ -115,6 +120,7 @@ def test_kubectl_is_the_pinned_one(kube):
     assert re.search(r"Client Version: v1\.34\.", kube.kubectl("version"))
 
 
+@pytest.mark.cluster_only("is about the audit log of the test cluster")
 def test_audit_log_tells_callers_and_namespaces_apart(kube, audit):
     kube.apply(pod("seen"))
     assert ("create", "pods") in audit.count(user_agent="kubectl", namespace=kube.namespace)
@@ -195,6 +201,7 @@ server.serve_forever()
 # --- the real node ---
 
 
+@pytest.mark.cluster_only("is about the real node of the test cluster")
 def test_real_pod_runs_shares_a_volume_and_tells_its_exit_code(real_kube):
     work = [{"name": "work", "mountPath": "/work"}]
     item = pod("p", inits=("write",), mains=("read",), volumes=[{"name": "work", "emptyDir": {}}])
@@ -208,6 +215,7 @@ def test_real_pod_runs_shares_a_volume_and_tells_its_exit_code(real_kube):
     assert real_kube.logs("p", "-c", "read") == "hello\n"
 
 
+@pytest.mark.cluster_only("is about the real node of the test cluster")
 def test_real_pod_is_told_to_end_and_may_say_goodbye(real_kube):
     item = pod("p", terminationGracePeriodSeconds=20)
     item["spec"]["containers"][0].update(image="busybox", command=[
@@ -219,6 +227,7 @@ def test_real_pod_is_told_to_end_and_may_say_goodbye(real_kube):
     real_kube.wait_gone("pod", "p")
 
 
+@pytest.mark.cluster_only("is about the real node of the test cluster")
 def test_real_pod_over_its_memory_limit_is_killed(real_kube):
     item = pod("p")
     item["spec"]["containers"][0].update(image="busybox", resources={"limits": {"memory": "32Mi"}},
@@ -228,6 +237,7 @@ def test_real_pod_over_its_memory_limit_is_killed(real_kube):
     assert done["status"]["containerStatuses"][0]["state"]["terminated"]["reason"] == "OOMKilled"
 
 
+@pytest.mark.cluster_only("is about the real node of the test cluster")
 def test_real_images_of_adapters_and_services(real_kube):
     adapters = pod("adapters", inits=("in", "clean"), mains=("out",))
     for container, image in zip([*adapters["spec"]["initContainers"], *adapters["spec"]["containers"]],

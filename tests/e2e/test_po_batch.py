@@ -344,8 +344,8 @@ def test_cancel_before_the_start_and_after_the_end(kube, operator):
 
 
 @pytest.mark.parametrize("outcome, reason, words", [
-    ("evict", "Evicted", "low on resource"),
-    ("oom@build-step-clean", "Fail", "OOMKilled"),
+    pytest.param("evict", "Evicted", "low on resource", marks=pytest.mark.cluster_only("nothing evicts pods there")),
+    pytest.param("oom@build-step-clean", "Fail", "OOMKilled", marks=pytest.mark.cluster_only("memory is not limited there")),
 ])
 def test_infrastructure_is_told_apart_from_programs(kube, operator, outcome, reason, words):
     kube.apply([pipeline(outcomes={1: outcome}), run(maxRetryCount=1), run("once")])
@@ -363,6 +363,7 @@ def test_an_image_that_cannot_be_pulled_is_said_and_ends_the_attempt_with_its_ti
     kube.wait_completed("r", "ImagePullFailed")
 
 
+@pytest.mark.cluster_only("there is one node, this machine")
 def test_a_pod_that_no_node_takes_is_said_and_starts_when_one_does(kube, operator):
     kube.apply([pipeline(nodeSelector={"millrace.test/node": kube.namespace}), run(), run("brief", timeout="3s")])
     waiting = wait_reason(kube, "r", "Unschedulable")
@@ -398,6 +399,7 @@ def test_a_pod_whose_node_is_gone_is_an_infrastructure_failure(kube, operator):
     assert "node" in message_of(kube.wait_completed("r", "NodeLost"))
 
 
+@pytest.mark.cluster_only("there is one node, this machine")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_node_that_is_deleted_takes_its_pods_along(kube, operator):
@@ -422,6 +424,7 @@ def test_a_job_that_somebody_deleted_is_not_made_again_for_the_same_attempt(kube
     assert first["buildName"] == going["status"]["cluster"]["buildName"] != done["status"]["cluster"]["buildName"]
 
 
+@pytest.mark.cluster_only("there are no quotas")
 def test_a_quota_is_waited_for(kube, operator):
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     kube.apply(quota)
@@ -442,6 +445,7 @@ def operator_runs_jobs(kube):
     return job["spec"].get("managedBy", "").startswith("millrace.dev/")
 
 
+@pytest.mark.cluster_only("pods need no service account there")
 def test_a_missing_service_account_is_waited_for(kube, operator):
     kube.apply([pipeline(serviceAccountName="later"), run()])
     if operator_runs_jobs(kube):
@@ -450,6 +454,7 @@ def test_a_missing_service_account_is_waited_for(kube, operator):
     kube.wait_run("r", timeout=90)
 
 
+@pytest.mark.cluster_only("an operator of its own runs only its own Jobs, and nobody else is there")
 def test_a_job_that_only_looks_like_ours_is_left_alone(kube, operator):
     kube.apply([pipeline(), run()])
     kube.wait_run("r")

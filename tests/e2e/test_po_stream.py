@@ -73,6 +73,7 @@ def test_PO_12_deleting_the_pipeline_removes_everything(kube, operator):
         kube.wait_gone(kind, name, GC_TIME)
 
 
+@pytest.mark.cluster_only("a process without a probe is ready once it runs")
 def test_success_means_that_all_are_available(kube, operator):
     kube.apply([stream("s", ["web"], outcome="unready"), run(of="s")])
     waiting = wait_reason(kube, "r", "Progressing")

@@ -2,7 +2,11 @@
 import json
 import pathlib
 
+import pytest
+
 from harness.objects import pipeline, run, stream
+
+pytestmark = pytest.mark.cluster_only("its only user may do everything")
 
 MANIFESTS = pathlib.Path(__file__).resolve().parents[2] / "manifests"
 ACCOUNT = "millrace-operator"

@@ -78,6 +78,7 @@ def test_PO_9_timeout_ends_the_pod(real_kube, operator):
     assert all(is_over(pod) for pod in pods_of(real_kube, "r")), "gone, or ended"
 
 
+@pytest.mark.cluster_only("pods get no service account token there")
 def test_PO_16_environment_volumes_and_account_reach_the_program(real_kube, operator):
     real_kube.apply([
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rules"}, "data": {"rule.txt": "be kind"}},
@@ -127,6 +128,7 @@ def test_cancel_kills_what_does_not_listen_after_its_grace(real_kube, start_oper
     assert all(is_over(pod) for pod in pods_of(real_kube, "r"))
 
 
+@pytest.mark.cluster_only("memory is not limited there")
 def test_too_much_memory_is_told(real_kube, start_operator):
     start_operator(real_kube)
     real_kube.apply([pipeline(processors=[shell("greedy", "tail /dev/zero", resources={"limits": {"memory": "20Mi"}})]), run(timeout="1m")])

@@ -12,6 +12,9 @@ endings of generated names          random by definition; their length is compar
 cluster IPs and node ports          handed out from ranges
 ages in kubectl's and Table output  they depend on the machine's speed
 the width of columns                follows from ages
+causes given twice, their order     the real server checks some fields of metadata two times over; the message says each once, in order
+order of managedFields              by time first, so that it depends on whether two writes fell into one second
+descriptions of built-in columns    Kubernetes' own words, which are not copied
 """
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -22,6 +25,9 @@ _AGE_CELL = re.compile(r"(\d+[dhm])?\d+(s|m)|<invalid>")
 _VERSION = re.compile(r'(resourceVersion: "|"resourceVersion": "|Resource Version: +)(\d+)')
 _LOG = re.compile(r"^[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", re.MULTILINE)
 _CLUSTER_IP = re.compile(r"\b10\.96\.0\.\d+\b")
+_RECORDED = re.compile(r"(resource version: \d+ \(|ResourceVersion in record \()\d+\)")
+_CONTINUE = re.compile(r"\bcontinue=[\w%-]{12,}")
+_QUERY_VERSION = re.compile(r"\bresourceVersion=\d{2,9}\b")
 _FUTURE = re.compile(r"(resource version: )\d+(, current: )\d+")
 
 
@@ -49,6 +55,7 @@ class Symbols:
             text = text.replace(old, new)
         text = _UUID.sub(lambda found: self.symbol("uid", found[0]), text)
         text = _FUTURE.sub(r"\1N\2N", text)
+        text = _RECORDED.sub(r"\1N)", _CONTINUE.sub("continue=CONTINUE", _QUERY_VERSION.sub("resourceVersion=N", text)))
         return _TIME.sub(_time, text)
 
     def output(self, text):
@@ -74,6 +81,11 @@ class Symbols:
             return self.symbol("rv", item) if "name" in around or around_name != "metadata" else "RV"
         if name == "continue" and item:
             return "CONTINUE"
+        if name == "causes" and isinstance(item, list):
+            kept = [cause for number, cause in enumerate(item) if cause not in item[:number]]
+            return self.value(sorted(kept, key=lambda cause: json.dumps(cause, sort_keys=True)))
+        if name == "managedFields" and isinstance(item, list):
+            return self.value(sorted(item, key=lambda entry: [str(entry.get(key)) for key in ("operation", "manager", "subresource", "apiVersion")]))
         if name in ("clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort") and item not in ("None", ["None"], "", 0, None):
             return json.loads(re.sub(r'[\w.:]*\d[\w.:]*', "N", json.dumps(item))) if name != "nodePort" else "N"
         if name == "annotations" and isinstance(item, dict):
@@ -89,6 +101,8 @@ class Symbols:
 
     def _table(self, table):
         plain = {key: self._member(key, item, table, "") for key, item in table.items() if key != "rows"}
+        for column in plain.get("columnDefinitions") or []:
+            column["description"] = bool(column["description"])
         rows = []
         for row in table["rows"] or []:
             cells = ["AGE" if isinstance(cell, str) and _AGE_CELL.fullmatch(cell) else self.value(cell) for cell in row["cells"]]

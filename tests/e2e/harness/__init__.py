@@ -1,8 +1,9 @@
 """What the end-to-end tests stand on: clusters, kubectl, the operator as a process, the audit log. See ../README.md."""
-from harness.audit import AuditLog, Call
+from harness.audit import AuditLog, Call, ProxyAudit
 from harness.cluster import Cluster
 from harness.kube import Kube
+from harness.local import LocalCluster
 from harness.operator import Operator
 from harness.proxy import FaultProxy, Request
 
-__all__ = ["AuditLog", "Call", "Cluster", "FaultProxy", "Kube", "Operator", "Request"]
+__all__ = ["AuditLog", "Call", "Cluster", "FaultProxy", "Kube", "LocalCluster", "Operator", "ProxyAudit", "Request"]

@@ -64,3 +64,34 @@ class AuditLog:
             assert time.monotonic() < deadline, "calls so far:\n" + "\n".join(map(str, found))
             time.sleep(0.05)
         return found
+
+
+class ProxyAudit(AuditLog):
+    """The same questions, answered by a FaultProxy that the operator's calls go through (local mode has no audit log)."""
+
+    VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+
+    def __init__(self, proxy):
+        self.proxy = proxy
+        self.mark()
+
+    def mark(self):
+        self.offset = len(self.proxy.requests)
+
+    def calls(self, user_agent="millrace/", namespace=None, writes_only=False):
+        assert user_agent == "millrace/", "only the operator goes through the proxy"
+        found = [self._call(request) for request in self.proxy.requests[self.offset:]]
+        return [call for call in found if namespace in (None, call.namespace) and (call.writes or not writes_only)]
+
+    def _call(self, request):
+        path, _, query = request.path.partition("?")
+        parts = path.strip("/").split("/")
+        parts = parts[2:] if parts[0] == "api" else parts[3:]
+        namespace = ""
+        if len(parts) > 2 and parts[0] == "namespaces":
+            namespace, parts = parts[1], parts[2:]
+        resource, name, subresource = [*parts, "", "", ""][:3]
+        verb = self.VERBS.get(request.method) or (
+            "deletecollection" if request.method == "DELETE" and not name else "delete" if request.method == "DELETE" else
+            "watch" if "watch=" in query else "get" if name else "list")
+        return Call(verb, resource + (f"/{subresource}" if subresource else ""), namespace, name, 0, "millrace/", request.path, "")
