@@ -48,6 +48,10 @@ constexpr milliseconds kStopGrace{500};
 constexpr milliseconds kCloseTimeout{2'000};
 /// Of a stream, taken and sent at a time [bytes].
 constexpr std::size_t kPiece = std::size_t{64} << 10;
+/// A stream that was sent something rests so long, unless it has a lot: events that come in quick
+/// succession go out together. One event alone is never late [ms].
+constexpr milliseconds kStreamPause{2};
+constexpr std::size_t kLot = kPiece / 4;  ///< [bytes]
 /// Read at a time while nothing is expected but the next request [bytes].
 constexpr std::size_t kPeek = 4096;
 /// Input that is thrown away so that our refusal is not lost in a reset [bytes].
@@ -80,7 +84,11 @@ class Worker;
 class Session {
  public:
   Session(Worker& worker, Shared& shared, std::uint64_t id, tcp::socket&& socket)
-      : worker_(worker), shared_(shared), id_(id), stream_(std::move(socket), shared.tls) {}
+      : worker_(worker),
+        shared_(shared),
+        id_(id),
+        stream_(std::move(socket), shared.tls),
+        pause_(stream_.get_executor()) {}
   ~Session() { close(); }
 
   void start();
@@ -114,6 +122,7 @@ class Session {
   void answer(Response response, bool keep_alive);
   void begin_stream(Response response);
   void pump();
+  void rest();
   void end_stream();
   void finish();
   void drain(std::size_t left);
@@ -124,6 +133,9 @@ class Session {
   Shared& shared_;
   const std::uint64_t id_;
   asio::ssl::stream<tcp::socket> stream_;
+  asio::steady_timer pause_;  ///< between two pieces of a stream
+  SteadyTime rests_until_ = SteadyTime::min();
+  bool resting_ = false;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   State state_ = State::Handshake;
@@ -231,6 +243,7 @@ void Session::say_it_is_https() {
 void Session::close() {
   closed_ = true;
   source_.reset();
+  pause_.cancel();
   ErrorCode ignored;
   stream_.lowest_layer().close(ignored);
 }
@@ -404,13 +417,15 @@ void Session::begin_stream(Response response) {
 /// Send what the stream has, one piece at a time; the next is taken when this one is out.
 void Session::pump() {
   if (writing_ || !source_) return;
-  woken_ = false;  // before taking: what comes from now on wakes us again
   if (worker_.stopping()) return end_stream();
+  if (steady_clock::now() < rests_until_) return rest();
+  woken_ = false;  // before taking: what comes from now on wakes us again
   body_ = source_->take(kPiece);
   if (body_.empty()) {
     if (source_->ended()) end_stream();
     return;
   }
+  if (body_.size() < kLot) rests_until_ = steady_clock::now() + kStreamPause;
   char size[24] = {};
   if (framing_ == Framing::Chunked) std::snprintf(size, sizeof size, "%zx\r\n", body_.size());
   head_ = size;
@@ -422,6 +437,16 @@ void Session::pump() {
                       writing_ = false;
                       return error ? close() : pump();
                     }));
+}
+
+void Session::rest() {
+  if (resting_) return;
+  resting_ = true;
+  pause_.expires_at(rests_until_);
+  pause_.async_wait(counted([this](const ErrorCode&, std::size_t) {
+    resting_ = false;
+    pump();
+  }));
 }
 
 void Session::end_stream() {
