@@ -242,6 +242,7 @@ void Executor::Impl::serve(const std::stop_token& stop) {
   deployments.stop();
   pods.stop();
   *kubelet.lock() = nullptr;
+  spawner.stop_listening();  // it outlives this object
   events.stop(env.clock.steady() + kEventFlush);
   ::unlink((options.data_dir + "/running").c_str());
 }

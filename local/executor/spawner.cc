@@ -47,12 +47,16 @@ struct Spawner::Impl {
 
   int socket = -1;
   pid_t guardian = 0;
-  Sink sink;
+  Guarded<Sink> sink;
   std::thread thread;
   Guarded<State> state;
   std::condition_variable changed;
 
   Result<void> send(const OrderHead& head, const std::array<int, 3>& fds, std::size_t count);
+  void tell(const SpawnEvent& event) {
+    auto to = sink.lock();
+    if (*to) (*to)(event);
+  }
   void listen();
   void handle(const ReportHead& report, std::string text);
   void finish(std::uint64_t id, const SpawnEvent& event);
@@ -83,16 +87,16 @@ Result<void> Spawner::Impl::send(const OrderHead& head, const std::array<int, 3>
 }
 
 void Spawner::Impl::finish(std::uint64_t id, const SpawnEvent& event) {
-  if (state.lock()->alive.erase(id) > 0) sink(event);
+  if (state.lock()->alive.erase(id) > 0) tell(event);
 }
 
 void Spawner::Impl::lose_all(SpawnEvent::Kind last) {
   std::set<std::uint64_t> ids;
   std::swap(ids, state.lock()->alive);
   for (const std::uint64_t id : ids) {
-    sink({.kind = SpawnEvent::Kind::Lost, .id = id, .message = "its supervisor was killed"});
+    tell({.kind = SpawnEvent::Kind::Lost, .id = id, .message = "its supervisor was killed"});
   }
-  if (last == SpawnEvent::Kind::SpawnerGone && !state.lock()->closing) sink({.kind = last});
+  if (last == SpawnEvent::Kind::SpawnerGone && !state.lock()->closing) tell({.kind = last});
 }
 
 void Spawner::Impl::handle(const ReportHead& report, std::string text) {
@@ -102,7 +106,7 @@ void Spawner::Impl::handle(const ReportHead& report, std::string text) {
     case Kind::Started:
       event.kind = SpawnEvent::Kind::Started;
       if (state.lock()->alive.contains(report.id)) {
-        sink(event);
+        tell(event);
       } else {  // an order that the new spawner found although it counts as lost
         (void)send({OrderHead::Verb::Signal, SIGKILL, report.id}, {}, 0);
       }
@@ -185,9 +189,11 @@ Spawner::~Spawner() {
 }
 
 void Spawner::start(Sink sink) {
-  impl_->sink = std::move(sink);
+  *impl_->sink.lock() = std::move(sink);
   impl_->thread = std::thread([this] { impl_->listen(); });
 }
+
+void Spawner::stop_listening() { *impl_->sink.lock() = nullptr; }
 
 Result<void> Spawner::spawn(std::uint64_t id, const SpawnRequest& request, int out, int err) {
   const int payload = memory_file(encode(request));

@@ -45,6 +45,8 @@ class Spawner {
 
   /// Begin to listen: `sink` gets every event, on the thread `mr-spawn`. Once.
   void start(Sink sink);
+  /// No event reaches the sink once this has returned.
+  void stop_listening();
   /// Start a process in a session and group of its own, with `out` and `err` (may be -1) as its
   /// outputs; they stay the caller's to close. Never blocks for long; Started or Failed follows,
   /// then Exited or Lost. Errors: Unavailable (nothing follows then). Any thread.
