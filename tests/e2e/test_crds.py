@@ -33,7 +33,7 @@ def expected(path):
 def schema(sim):
     """One namespace with the CRDs for all manifests; they run on nothing, so they need no service account."""
     kube = Kube(sim, f"schema-{uuid.uuid4().hex[:8]}")
-    kube.kubectl("create", "namespace", kube.namespace)
+    kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kube.namespace}})
     install_crds(kube)
     return kube
 

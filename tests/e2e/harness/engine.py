@@ -37,6 +37,7 @@ while :; do sleep 3600 & wait $!; done
 """
 SHELL = "exec sh"
 IMAGES = {"busybox": SHELL, "adapter": ADAPTER, "demo/adapter": ADAPTER, "demo/cleaner": ADAPTER, "demo/reader": SERVICE, "demo/writer": SERVICE}
+PROGRAMS = {"/bin/adapter": ADAPTER, "/bin/clean": ADAPTER, "/bin/serve": SERVICE}  # what those images have inside
 NOTE = "test.millrace.dev/"
 MS_BIND, MS_REC, MS_RDONLY, MS_REMOUNT, MS_PRIVATE, CLONE_NEWNS = 4096, 16384, 1, 32, 1 << 18, 0x20000
 
@@ -164,7 +165,9 @@ def run(folder, words):
     if options.get("workdir"):
         pathlib.Path(options["workdir"]).mkdir(parents=True, exist_ok=True)
         os.chdir(options["workdir"])
-    if options.get("entrypoint"):
+    if options.get("entrypoint") in PROGRAMS:
+        argv = ["sh", "-c", PROGRAMS[options["entrypoint"]], image, *arguments]
+    elif options.get("entrypoint"):
         argv = [options["entrypoint"], *arguments]
     elif script == SHELL and arguments:
         argv = arguments
