@@ -131,7 +131,9 @@ void Auditor::judge_pod(const storage::Event& event) {
 
 void Auditor::judge_new_pod(const PodFacts& pod) {
   if (pod.job_uid.empty()) return;  // a user's
-  if (++made_pods_[pod.key.name] > 1 && !excused_.contains(pod.key.name)) {
+  const bool wanted =
+      jobs_.contains(pod.job_uid) && (pod.run_uid.empty() || runs_.contains(pod.run_uid));
+  if (++made_pods_[pod.key.name] > 1 && wanted && !excused_.contains(pod.key.name)) {
     complain("pod " + pod.key.name + " was made twice");
   }
   const auto job = jobs_.find(pod.job_uid);
@@ -179,7 +181,9 @@ void Auditor::judge_new_job(const api::Job& job) {
   if (!is_ours(job)) return;
   const std::string name = job.metadata.label(logic::kRunUidLabel) + " attempt " +
                            job.metadata.label(logic::kAttemptLabel);
-  if (++made_jobs_[name] > 1 && !excused_.contains(job.metadata.name)) {
+  // One whose run is gone is collected with it; a cache that lags may still make it.
+  const bool wanted = runs_.contains(job.metadata.label(logic::kRunUidLabel));
+  if (++made_jobs_[name] > 1 && wanted && !excused_.contains(job.metadata.name)) {
     complain("Job " + job.metadata.name + " was made twice");
   }
 }
@@ -242,9 +246,14 @@ void Auditor::judge_ticks(const crds::Pipeline& pipeline) {
   const auto seconds = [](Time time) {
     return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   };
-  std::set<std::int64_t> claimed;  // on record, their runs are still to be made
+  std::set<std::int64_t>
+      claimed;  // on record: runs to be made, or skipped when the user suspended it
   for (const auto& tick : schedule.ticks) {
     if (tick.outcome == crds::TickOutcome::Claimed) claimed.insert(seconds(tick.time));
+    if (tick.outcome != crds::TickOutcome::Skipped) continue;
+    for (int i = 0; i < std::max(1, tick.count); ++i) {
+      claimed.insert(seconds(tick.time) - i * kPeriod);
+    }
   }
   const auto& had = ticks_[pipeline.metadata.uid];
   for (std::int64_t tick = (seconds(*schedule.anchor) / kPeriod + 1) * kPeriod;

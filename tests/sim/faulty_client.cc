@@ -77,7 +77,7 @@ class FaultyClient::Stream final : public client::ByteStream {
     }
   }
 
-  std::string take() {
+  Result<std::string> take() {
     Random& random = owner_.random_;
     const FaultRates& rates = owner_.rates;
     std::vector<std::string> piece;
@@ -86,6 +86,25 @@ class FaultyClient::Stream final : public client::ByteStream {
       piece.push_back(std::move(lines_.front()));
       lines_.pop_front();
     }
+    // Nothing comes between the halves of a line that was cut.
+    if (!mid_line_) disturb(piece);
+    std::string out;
+    for (const std::string& line : piece) out += line;
+    // A cut in the middle of a line, now and then.
+    if (rates.watch_cut > 0 && out.size() > 10 && random.chance(50)) {
+      const std::size_t at = static_cast<std::size_t>(random.below(static_cast<int>(out.size())));
+      lines_.push_front(out.substr(at));
+      out.resize(at);
+      if (out.empty()) return fail(Code::Timeout, "nothing came");
+    }
+    if (out.empty()) return fail(Code::Timeout, "nothing came");
+    mid_line_ = out.back() != '\n';
+    return out;
+  }
+
+  void disturb(std::vector<std::string>& piece) {
+    Random& random = owner_.random_;
+    const FaultRates& rates = owner_.rates;
     if (owner_.mutation == Mutation::ForgetEvents && random.chance(30) &&
         !is_bookmark(piece.front())) {
       piece.erase(piece.begin());
@@ -104,16 +123,6 @@ class FaultyClient::Stream final : public client::ByteStream {
       piece.insert(piece.begin(),
                    told_[static_cast<std::size_t>(random.below(static_cast<int>(told_.size())))]);
     }
-    std::string out;
-    for (const std::string& line : piece) out += line;
-    // A cut in the middle of a line, now and then.
-    if (rates.watch_cut > 0 && out.size() > 10 && random.chance(50)) {
-      const std::size_t at = static_cast<std::size_t>(random.below(static_cast<int>(out.size())));
-      lines_.push_front(out.substr(at));
-      out.resize(at);
-      if (out.empty()) return take();
-    }
-    return out;
   }
 
   FaultyClient& owner_;
@@ -123,6 +132,7 @@ class FaultyClient::Stream final : public client::ByteStream {
   std::deque<std::string> told_;   ///< given lately
   std::optional<Result<std::string>> ended_;
   SteadyTime held_until_{};
+  bool mid_line_ = false;  ///< the last piece ended inside a line
 };
 
 FaultyClient::FaultyClient(client::Reader& reader, client::Writer& writer, const Clock& clock,
@@ -217,6 +227,8 @@ Result<std::unique_ptr<client::ByteStream>> FaultyClient::watch(
   if (random_.chance(rates.watch_refuse)) {
     return fail(error_of(Code::Expired, 410, "too old resource version"));
   }
+  trace_.add(name_ + " watch " + std::string(resource.plural) + " from " +
+             (watch.send_initial_events ? "the list" : watch.resource_version));
   MR_ASSIGN(auto stream, reader_.watch(resource, ns, watch, options));
   return std::unique_ptr<client::ByteStream>(std::make_unique<Stream>(*this, std::move(stream)));
 }

