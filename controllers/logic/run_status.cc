@@ -128,7 +128,9 @@ WriteDecision decide_write(const PipelineRunStatus& before, const PipelineRunSta
   };
   const WriteDecision first = wait_since(last_create, kFirstWriteDelay);
   if (!first.now) return first;
-  if (!same_conditions(before, after)) return {true, std::nullopt};
+  // Two operators at once, of whom one alone was refused something, contradict each other: without
+  // a pause they would do so as fast as the server answers.
+  if (!same_conditions(before, after)) return wait_since(last_status_write, kFirstWriteDelay);
   return wait_since(last_status_write, kProgressInterval);
 }
 

@@ -39,8 +39,8 @@ struct WriteDecision {
 };
 
 /// Terminal states and a new entry in the history are written at once. So are changes of a
-/// condition's status or reason, but not within kFirstWriteDelay of `last_create`; other progress
-/// at most once per kProgressInterval. Equal statuses are never written.
+/// condition's status or reason, but not within kFirstWriteDelay of `last_create` or of the last
+/// write; other progress at most once per kProgressInterval. Equal statuses are never written.
 WriteDecision decide_write(const crds::PipelineRunStatus& before,
                            const crds::PipelineRunStatus& after, std::optional<Time> last_create,
                            std::optional<Time> last_status_write, Time now);
