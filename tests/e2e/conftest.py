@@ -54,8 +54,11 @@ def is_local(config):
 def pytest_collection_modifyitems(config, items):
     if is_local(config):
         for item in items:
-            if marker := item.get_closest_marker("cluster_only"):
-                item.add_marker(pytest.mark.skip(reason=f"not in local mode: {marker.args[0]}"))
+            reason = marker.args[0] if (marker := item.get_closest_marker("cluster_only")) else ""
+            if getattr(item, "callspec", None) and item.callspec.params.get("job_controller") == "kubernetes":
+                reason = "it has no Job controller but the operator's"
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=f"not in local mode: {reason}"))
     if not config.getoption("--all"):
         for item in items:
             if item.get_closest_marker("slow"):
@@ -217,10 +220,7 @@ def start_operator(millrace, request):
 
 @pytest.fixture(params=["millrace", "kubernetes"])
 def job_controller(request):
-    """Both Job controllers, one after the other: start_operator(kube, config={"jobController": job_controller}).
-    Local mode has no other than ours."""
-    if request.param == "kubernetes" and is_local(request.config):
-        pytest.skip("not in local mode: it has no Job controller but the operator's")
+    """Both Job controllers, one after the other: start_operator(kube, config={"jobController": job_controller})."""
     return request.param
 
 
