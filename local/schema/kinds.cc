@@ -13,8 +13,12 @@ namespace millrace::schema {
 namespace {
 
 TypeLibrary& library() {
-  static TypeLibrary types = read_tables({kMetaTable, kCoreTable, kPodTable, kContainerTable,
-                                          kVolumeTable, kNodeTable, kWorkloadTable});
+  static TypeLibrary types = [] {
+    TypeLibrary read = read_tables({kMetaTable, kCoreTable, kPodTable, kContainerTable,
+                                    kVolumeTable, kNodeTable, kWorkloadTable, kRequestTable});
+    add_numbers(read, kNumbersTable);
+    return read;
+  }();
   return types;
 }
 
@@ -242,6 +246,25 @@ const Kind* find_kind_by_name(std::string_view group, std::string_view version,
 }
 
 const Type& scale_type() { return library().get("autoscaling.v1.Scale"); }
+
+const Type* wire_type(std::string_view api_version, std::string_view kind) {
+  // Each group has DeleteOptions, all the same.
+  if (kind == "DeleteOptions") return &library().get("meta.v1.DeleteOptions");
+  if (kind == "Scale" && api_version == "autoscaling/v1") return &scale_type();
+  if (kind == "SelfSubjectAccessReview" && api_version == "authorization.k8s.io/v1") {
+    return &library().get("authorization.v1.SelfSubjectAccessReview");
+  }
+  if (kind == "SelfSubjectReview" && api_version == "authentication.k8s.io/v1") {
+    return &library().get("authentication.v1.SelfSubjectReview");
+  }
+  for (const Kind& candidate : kinds()) {
+    if (!candidate.custom && candidate.resource.kind == kind &&
+        candidate.resource.api_version() == api_version) {
+      return candidate.type;
+    }
+  }
+  return nullptr;
+}
 
 const Type& metadata_type() { return library().get("meta.v1.ObjectMeta"); }
 

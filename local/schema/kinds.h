@@ -56,6 +56,9 @@ const Kind* find_kind_by_name(std::string_view group, std::string_view version,
 
 /// autoscaling/v1 Scale, the body of the subresource "scale".
 const Type& scale_type();
+/// What bodies in protobuf may hold: the built-in kinds, Scale, reviews and DeleteOptions. Null:
+/// none of them.
+const Type* wire_type(std::string_view api_version, std::string_view kind);
 /// metav1.ObjectMeta, which all kinds have.
 const Type& metadata_type();
 

@@ -20,5 +20,10 @@ extern const std::string_view kContainerTable;
 extern const std::string_view kVolumeTable;
 extern const std::string_view kNodeTable;
 extern const std::string_view kWorkloadTable;
+extern const std::string_view kRequestTable;
+
+/// The fields' numbers in protobuf: `@ core.v1` as above, then `Type: field=NUMBER ...`, where
+/// `field=OUTER.NUMBER` stands in a message of its own. Words apart by spaces and line ends.
+extern const std::string_view kNumbersTable;
 
 }  // namespace millrace::schema

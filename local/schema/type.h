@@ -1,6 +1,7 @@
 /// Types of API objects as trees: what every other part of the embedded server asks about fields.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -42,6 +43,10 @@ struct Field {
   ListKind list_kind = ListKind::Atomic;
   std::vector<std::string> list_keys;  ///< ListKind::Map: members that together identify an item
   bool atomic = false;  ///< Object or Map that is owned as a whole; also when its type says so
+  // Protobuf: the field's number, and that of the message it stands in where JSON has no object
+  // around it. 0: none.
+  std::uint32_t number = 0;
+  std::uint32_t outer_number = 0;
 };
 
 /// A type; shared by the fields that have it, and owned by its `Types`.

@@ -1,6 +1,7 @@
 #include "local/schema/type_table.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "kubeclient/base/result.h"
@@ -28,6 +29,13 @@ bool strip_suffix(std::string_view& text, char suffix) {
   if (text.empty() || text.back() != suffix) return false;
   text.remove_suffix(1);
   return true;
+}
+
+std::uint32_t read_number(std::string_view text) {
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  MR_CHECK(error == std::errc() && end == text.data() + text.size() && number > 0);
+  return number;
 }
 
 std::string open_api_name(std::string_view package, std::string_view name) {
@@ -325,6 +333,35 @@ TypeLibrary read_tables(const std::vector<std::string_view>& tables) {
   std::size_t next = 0;
   for (const std::string_view table : tables) reader.fill(table, next);
   return library;
+}
+
+void add_numbers(TypeLibrary& library, std::string_view table) {
+  std::map<const Type*, Type*> own;
+  for (Type& type : library.types) own.emplace(&type, &type);
+  std::string package;
+  Type* type = nullptr;
+  while (!table.empty()) {
+    std::string_view line = cut(table, "\n");
+    if (line.substr(0, 2) == "@ ") {
+      package = line.substr(2);
+      continue;
+    }
+    while (!line.empty()) {
+      std::string_view word = cut(line, " ");
+      if (word.empty()) continue;
+      if (strip_suffix(word, ':')) {
+        type = own.at(&library.get(package + "." + std::string(word)));
+        continue;
+      }
+      const std::string_view name = cut(word, "=");
+      const auto field = std::find_if(type->fields.begin(), type->fields.end(),
+                                      [&](const Field& one) { return one.name == name; });
+      MR_CHECK(field != type->fields.end());
+      const std::size_t dot = word.find('.');
+      if (dot != std::string_view::npos) field->outer_number = read_number(cut(word, "."));
+      field->number = read_number(word);
+    }
+  }
 }
 
 const Type& add_custom(Types& types, const codec::Value& schema, const Type& metadata) {
