@@ -6,6 +6,7 @@
 #include "kubeclient/base/hash.h"
 #include "kubeclient/base/json_quote.h"
 #include "kubeclient/codec/yaml.h"
+#include "local/schema/protobuf.h"
 
 namespace millrace::apiserver {
 namespace {
@@ -14,6 +15,7 @@ using codec::Value;
 
 constexpr std::size_t kShownBytes = 30;
 constexpr std::size_t kMostWarnings = 100;
+constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 
 /// The start of a body as errors show it: text when it may be JSON, else hex.
 std::string excerpt(std::string_view body) {
@@ -47,6 +49,42 @@ Refused cannot_handle(std::string_view kind, std::string_view version, const sch
                       const std::string& why) {
   return bad_request(std::string(kind) + " in version " + json_quote(version) +
                      " cannot be handled as a " + std::string(wanted.resource.kind) + ": " + why);
+}
+
+/// The document in a protobuf body; of another kind it has only kind and apiVersion.
+Answer<Value> read_protobuf(const Request& request, const schema::Kind& kind) {
+  const std::string api_version = kind.resource.api_version();
+  auto envelope = schema::read_envelope(request.body);
+  if (!envelope.ok()) {
+    return bad_request("the object provided is unrecognized (must be of type " +
+                       std::string(kind.resource.kind) + "): " + envelope.error().message + " (" +
+                       excerpt(request.body) + ")");
+  }
+  auto document = schema::decode_protobuf(request.body, api_version, kind.resource.kind);
+  if (document.ok()) return *std::move(document);
+  const std::string& shown_kind =
+      envelope->kind.empty() ? std::string(kind.resource.kind) : envelope->kind;
+  const std::string shown_version =
+      envelope->api_version.empty() ? api_version : envelope->api_version;
+  return cannot_handle(shown_kind, short_version(shown_version), kind, document.error().message);
+}
+
+/// The document in a body of JSON or YAML.
+Answer<JsonBody> read_text(const Request& request, const schema::Kind& kind) {
+  JsonBody body = parse_body(request);
+  if (body.error.empty() && !body.value.is_object()) {
+    body.error = "json: cannot unmarshal " +
+                 std::string(body.value.is_number() ? "number" : body.value.kind_name()) +
+                 " into Go value of type struct { APIVersion string "
+                 "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                 "\"json:\\\"kind,omitempty\\\"\" }";
+  }
+  if (body.error.empty()) return body;
+  const bool yaml = body.error.starts_with("yaml:");
+  return bad_request("the object provided is unrecognized (must be of type " +
+                     std::string(kind.resource.kind) +
+                     "): " + (yaml ? "" : "couldn't get version/kind; json parse error: ") +
+                     body.error + " (" + excerpt(request.body) + ")");
 }
 
 /// Kind and apiVersion: absent ones of built-in kinds are filled in, wrong ones refused.
@@ -124,9 +162,23 @@ JsonBody parse_yaml_text(std::string_view text) {
   return body;
 }
 
+bool is_body_type(std::string_view type) {
+  return type.empty() || type == "application/json" || type == "application/yaml" ||
+         type == kProtobuf;
+}
+
 JsonBody parse_body(const Request& request) {
-  return media_type(request.content_type) == "application/yaml" ? parse_yaml_text(request.body)
-                                                                : read_json(request.body);
+  const std::string type = media_type(request.content_type);
+  if (type == "application/yaml") return parse_yaml_text(request.body);
+  if (type != kProtobuf) return read_json(request.body);
+  JsonBody body;
+  auto document = schema::decode_protobuf(request.body);
+  if (document.ok()) {
+    body.value = *std::move(document);
+  } else {
+    body.error = document.error().message;
+  }
+  return body;
 }
 
 std::string strict_error(std::vector<std::string> strict, FieldValidation validation,
@@ -146,27 +198,21 @@ std::string strict_error(std::vector<std::string> strict, FieldValidation valida
 Answer<Decoded> decode_object(const Request& request, const schema::Kind& kind,
                               FieldValidation validation) {
   const std::string type = media_type(request.content_type);
-  if (!type.empty() && type != "application/json" && type != "application/yaml") {
+  if (!is_body_type(type) || (type == kProtobuf && kind.custom)) {
     return unsupported_body(kBodyTypes);
   }
-  JsonBody body = parse_body(request);
-  const std::string unrecognized = "the object provided is unrecognized (must be of type " +
-                                   std::string(kind.resource.kind) + "): ";
-  if (body.error.empty() && !body.value.is_object()) {
-    body.error = "json: cannot unmarshal " +
-                 std::string(body.value.is_number() ? "number" : body.value.kind_name()) +
-                 " into Go value of type struct { APIVersion string "
-                 "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
-                 "\"json:\\\"kind,omitempty\\\"\" }";
-  }
-  if (!body.error.empty()) {
-    const bool yaml = body.error.starts_with("yaml:");
-    return bad_request(unrecognized +
-                       (yaml ? "" : "couldn't get version/kind; json parse error: ") + body.error +
-                       " (" + excerpt(request.body) + ")");
-  }
   Decoded decoded;
-  decoded.object = std::move(body.value);
+  std::vector<std::string> repeated;
+  if (type == kProtobuf) {
+    auto document = read_protobuf(request, kind);
+    if (!document) return Refused(std::move(document).error());
+    decoded.object = *std::move(document);
+  } else {
+    auto body = read_text(request, kind);
+    if (!body) return Refused(std::move(body).error());
+    decoded.object = std::move(body->value);
+    repeated = std::move(body->repeated);
+  }
   if (auto refusal = check_type(decoded.object, kind)) return *std::move(refusal);
   const std::string_view version = kind.resource.version;
   auto fitted = schema::fit(decoded.object, kind);
@@ -174,7 +220,7 @@ Answer<Decoded> decode_object(const Request& request, const schema::Kind& kind,
     return cannot_handle(kind.resource.kind, version, kind, fitted.error().message);
   }
   std::vector<std::string> strict;
-  for (const std::string& path : body.repeated) {
+  for (const std::string& path : repeated) {
     strict.push_back("duplicate field " + json_quote(path));
   }
   strict.insert(strict.end(), fitted->unknown.begin(), fitted->unknown.end());

@@ -16,7 +16,10 @@ namespace millrace::apiserver {
 inline constexpr std::string_view kBodyTypes =
     "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
-/// The body as JSON or YAML, by its content type (YAML also reads JSON).
+/// Whether a body of this type can be read at all; no type stands for JSON. The media type as
+/// `media_type` gives it.
+bool is_body_type(std::string_view type);
+/// The body as JSON, YAML (which also reads JSON) or protobuf, by its content type.
 JsonBody parse_body(const Request& request);
 /// `text` as YAML, one document.
 JsonBody parse_yaml_text(std::string_view text);

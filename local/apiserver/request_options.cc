@@ -188,10 +188,7 @@ std::optional<Refused> check_delete_shape(const Value& document) {
 /// DeleteOptions as one document: the body, with what the query says on top when there is none.
 Answer<Value> delete_document(const Request& request) {
   if (!request.body.empty()) {
-    const std::string type = media_type(request.content_type);
-    if (!type.empty() && type != "application/json" && type != "application/yaml") {
-      return unsupported_body(kBodyTypes);
-    }
+    if (!is_body_type(media_type(request.content_type))) return unsupported_body(kBodyTypes);
     auto document = parse_body(request);
     if (!document.error.empty()) {
       return plain_error("couldn't get version/kind; json parse error: " + document.error);

@@ -196,5 +196,47 @@ TEST_F(ApiFixture, AnswersInTheFormAskedFor) {
   EXPECT_EQ(get("application/yaml").response.content_type, "application/yaml");
 }
 
+/// The message with one field of bytes, all of it shorter than 128.
+std::string bytes(int field, std::string_view content) {
+  return std::string{static_cast<char>(field << 3 | 2), static_cast<char>(content.size())} +
+         std::string(content);
+}
+
+TEST_F(ApiFixture, ReadsProtobufForBuiltInKindsOnly) {
+  constexpr const char* kProtobuf = "application/vnd.kubernetes.protobuf";
+  const auto body = [](std::string_view version, std::string_view kind, std::string_view raw) {
+    return std::string("k8s\0", 4) + bytes(1, bytes(1, version) + bytes(2, kind)) + bytes(2, raw);
+  };
+  const auto map = [&](std::string_view value) {
+    return body("v1", "ConfigMap",
+                bytes(1, bytes(1, "m")) + bytes(2, bytes(1, "k") + bytes(2, value)));
+  };
+  const std::string one = std::string(kMaps) + "/m";
+  const Reply created = call("POST", kMaps, map("1"), kProtobuf);
+  EXPECT_EQ(created.status, 201);
+  EXPECT_EQ(created.text({"data", "k"}), "1");
+  EXPECT_EQ(call("PUT", one, map("2"), kProtobuf).text({"data", "k"}), "2");
+  const Reply wrong = call("POST", kMaps, body("v1", "Secret", bytes(1, bytes(1, "m"))), kProtobuf);
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_EQ(call("POST", kMaps, body("v1", "ConfigMap", "\x0a"), kProtobuf).message(),
+            "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: unexpected EOF");
+  EXPECT_EQ(call("POST", kMaps, "{}", kProtobuf).message(),
+            "the object provided is unrecognized (must be of type ConfigMap): provided data does "
+            "not appear to be a protobuf message, expected prefix [107 56 115 0] ({})");
+  const std::string options = body("v1", "DeleteOptions", bytes(2, bytes(1, "another-uid")));
+  EXPECT_EQ(call("DELETE", one, options, kProtobuf).status, 409);
+  EXPECT_EQ(call("DELETE", one, body("v1", "DeleteOptions", ""), kProtobuf).status, 200);
+  EXPECT_EQ(call("POST", "/apis/millrace.dev/v1/namespaces/default/pipelines",
+                 body("millrace.dev/v1", "Pipeline", ""), kProtobuf)
+                .status,
+            415);
+  EXPECT_EQ(call("PATCH", one, map("3"), kProtobuf).status, 415);
+  const std::string review = bytes(2, bytes(1, bytes(2, "get") + bytes(5, "pods")));
+  EXPECT_EQ(call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                 body("authorization.k8s.io/v1", "SelfSubjectAccessReview", review), kProtobuf)
+                .text({"status", "allowed"}),
+            "true");
+}
+
 }  // namespace
 }  // namespace millrace::apiserver
