@@ -175,6 +175,7 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
     const CreateFailure& failure = *input.create_failure;
     const CreateVerdict verdict = judge(failure);
     if (verdict.permanent) {
+      if (!input.live) return {.needs_live = true, .actions = {}, .recheck = {}};
       return fail_job(input, pods, verdict.reason,
                       "pod " + failure.key.name + ": " + failure.error.message);
     }
@@ -191,7 +192,9 @@ JobPlan plan_one(const JobInput& input) {
   if (pods.succeeded != nullptr) return complete(input, pods);
   std::optional<Duration> deadline;
   if (const std::optional<JobStop> stop = find_job_stop(input, deadline)) {
-    if ((stop->by_time || pods.lost) && !input.live) {
+    // A create whose answer was lost may have made a pod that the cache does not have yet.
+    const bool unseen = pods.active.empty() && pods.failed == nullptr;
+    if ((stop->by_time || pods.lost || unseen) && !input.live) {
       return {.needs_live = true, .actions = {}, .recheck = {}};
     }
     if (!pods.active.empty()) return end_pods(pods);

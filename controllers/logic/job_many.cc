@@ -222,7 +222,9 @@ class Planner {
                                           kJobSafetyRecheck));
       return plan;
     }
-    if ((tally_.vanished || tally_.lost) && !input_.live) return ask_live();
+    // A create whose answer was lost may have made a pod that the cache does not have yet.
+    const bool unsure = !decision.good || tally_.vanished || tally_.lost;
+    if (unsure && !input_.live) return ask_live();
     const Time start = job_start_time(input_);
     Value status = counters(start);
     if (decision.good) {

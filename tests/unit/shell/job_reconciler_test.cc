@@ -199,6 +199,28 @@ TEST(JobReconciler, ACreateWhoseAnswerWasLostMakesNoSecondPod) {
   EXPECT_EQ(bed.pods.size(), 2u);
 }
 
+TEST(JobReconciler, AStopDoesNotOverlookAPodWhoseCreateWentUnanswered) {
+  // Found by tests/sim: the Job ended, the pod ran on, and the next attempt began beside it.
+  for (const char* spec : {kOnePod, R"("completions":1,)"}) {
+    Bed bed;
+    bed.add_job(spec);
+    bed.api.lose_answer("create", support::error_of(Code::Timeout));
+    EXPECT_FALSE(bed.reconcile().ok());
+    ASSERT_EQ(bed.pods.size(), 0u);
+    Value job = bed.api.stored("jobs", {"ns", "j"});
+    job["metadata"]["annotations"] = Value::object({{"millrace.dev/stop", "Cancelled"}});
+    bed.api.store("jobs", std::move(job));
+    bed.cache_job();
+    ASSERT_TRUE(bed.reconcile().ok());
+    EXPECT_NE(bed.last_condition(), "Failed") << spec;
+    for (int i = 0; i < 3 && bed.last_condition() != "Failed"; ++i) {
+      ASSERT_TRUE(bed.reconcile().ok());
+    }
+    EXPECT_EQ(bed.api.calls("delete").size(), 1u) << spec;
+    EXPECT_EQ(bed.last_condition(), "Failed") << spec;
+  }
+}
+
 TEST(JobReconciler, AJobThatHasExpiredIsDeleted) {
   Bed bed;
   bed.add_job(R"("ttlSecondsAfterFinished":60,)");
