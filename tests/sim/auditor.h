@@ -47,6 +47,10 @@ class Auditor {
   void excuse(const std::string& pod_name) { excused_.insert(pod_name); }
   /// Somebody deletes this Job himself.
   void excuse_job(const std::string& job_name) { excused_.insert(job_name); }
+  /// Somebody deletes this run himself, perhaps before its tick's record has its UID.
+  void excuse_run(const std::string& run_name) { excused_.insert(run_name); }
+  /// There are several operators at once.
+  void expect_company() { company_ = true; }
   void complain(const std::string& what);
   const std::vector<std::string>& complaints() const { return complaints_; }
 
@@ -96,6 +100,7 @@ class Auditor {
   std::map<std::string, std::set<std::int64_t>> ticks_;  ///< pipeline UID → ticks that had a run
   std::set<std::string> excused_;
   bool alone_ = false;
+  bool company_ = false;
   std::vector<std::string> complaints_;
 };
 

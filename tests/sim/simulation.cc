@@ -147,8 +147,10 @@ void Simulation::choose() {
   habits_.clock = random_.chance(200);
   user_ =
       std::make_unique<User>(honest_, clock_, auditor_, kubelet_, random_.split(), trace_, habits_);
-  const int count = random_.chance(350) ? 2 : 1;
+  // Open: two operators at once may take turns in applying a stream's Deployment without end.
+  const int count = random_.chance(350) && !habits_.stream ? 2 : 1;
   if (count > 1) user_->expect_company();
+  if (count > 1) auditor_.expect_company();
   for (int i = 0; i < count; ++i) {
     processes_.push_back(std::make_unique<Process>(honest_, honest_, clock_, random_.split(),
                                                    trace_, "op" + std::to_string(i)));

@@ -131,6 +131,7 @@ void User::cancel_run() {
 
 void User::delete_run() {
   if (const auto* run = some_run()) {
+    auditor_.excuse_run(run->metadata.name);
     remove(crds::PipelineRun::kResource, api::key_of(run->metadata));
   }
 }
