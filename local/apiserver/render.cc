@@ -142,6 +142,25 @@ std::string Renderer::plain_list(const std::vector<storage::RecordRef>& records,
   return out;
 }
 
+/// Put a part for each record into `text`, a list that ends in an empty array. One record after
+/// another: all of them as documents at once would take a hundred times the memory.
+template <class Part>
+std::string Renderer::filled(std::string text, const std::vector<storage::RecordRef>& records,
+                             const Part& part) const {
+  if (records.empty()) return text;
+  constexpr std::string_view kEnd = "]}";
+  MR_CHECK(text.ends_with("[]}"));
+  text.resize(text.size() - kEnd.size());
+  bool first = true;
+  for (const auto& record : records) {
+    if (!first) text += ',';
+    first = false;
+    text += part(value_of(record->json)).dump();
+  }
+  text += kEnd;
+  return text;
+}
+
 Answer<Response> Renderer::list(const std::vector<storage::RecordRef>& records,
                                 Value metadata) const {
   switch (output_.view) {
@@ -149,22 +168,20 @@ Answer<Response> Renderer::list(const std::vector<storage::RecordRef>& records,
       if (kind_->custom && metadata.find("continue") == nullptr) metadata["continue"] = "";
       return make_response(200, plain_list(records, metadata), output_);
     case View::PartialList: {
-      Value items = Value::array();
-      for (const auto& record : records) items.push_back(partial(value_of(record->json)));
       const Value list = Value::object({{"kind", "PartialObjectMetadataList"},
                                         {"apiVersion", "meta.k8s.io/v1"},
                                         {"metadata", std::move(metadata)},
-                                        {"items", records.empty() ? Value() : std::move(items)}});
-      return make_response(200, list.dump(), output_);
+                                        {"items", records.empty() ? Value() : Value::array()}});
+      return make_response(
+          200, filled(list.dump(), records, [](const Value& object) { return partial(object); }),
+          output_);
     }
     case View::Table: {
-      std::vector<Value> rows;
-      rows.reserve(records.size());
-      for (const auto& record : records) {
-        rows.push_back(table_row(value_of(record->json), *kind_, include_, now_));
-      }
+      const Value table = make_table(*kind_, std::move(metadata), {}, WithColumns::Yes);
       return make_response(
-          200, make_table(*kind_, std::move(metadata), std::move(rows), WithColumns::Yes).dump(),
+          200,
+          filled(table.dump(), records,
+                 [this](const Value& object) { return table_row(object, *kind_, include_, now_); }),
           output_);
     }
     case View::Partial:

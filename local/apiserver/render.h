@@ -39,6 +39,9 @@ class Renderer {
   std::string text_of(std::string_view json) const;
   std::string plain_list(const std::vector<storage::RecordRef>& records,
                          const codec::Value& metadata) const;
+  template <class Part>
+  std::string filled(std::string text, const std::vector<storage::RecordRef>& records,
+                     const Part& part) const;
 
   const schema::Kind* kind_;
   Output output_;

@@ -165,6 +165,7 @@ Result<std::unique_ptr<LocalMode>> LocalMode::start(const ModeOptions& options, 
                                                     const runtime::Env& env) {
   storage::Options storage_options;
   storage_options.path = DataDir(options.data_dir).database();
+  storage_options.cache_bytes = std::size_t{1} << 20;
   MR_ASSIGN(auto opened, storage::open_storage(storage_options));
   auto impl = std::make_unique<Impl>(std::move(opened), options, helpers.spawner(), env);
   if (options.listen) MR_TRY(impl->listen());
@@ -184,6 +185,13 @@ bool LocalMode::wait_ready(const std::stop_token& stop) const {
     if (!impl_->env.pause.wait(kLook, stop)) return false;
   }
   return true;
+}
+
+std::uint64_t LocalMode::version() const { return impl_->storage->version(); }
+
+void LocalMode::rest() {
+  impl_->storage->compact();
+  runtime::return_free_memory();
 }
 
 std::string LocalMode::address() const {

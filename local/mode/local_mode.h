@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -62,6 +63,11 @@ class LocalMode {
   bool ready() const;
   /// Wait for that; false when `stop` came first.
   bool wait_ready(const std::stop_token& stop) const;
+  /// Of the latest write; it stands still while nothing happens.
+  std::uint64_t version() const;
+  /// Give back memory that work took: free pages, and the history of changes. Watches that are open
+  /// go on; those that come back with an older version have to list again.
+  void rest();
   /// "127.0.0.1:41234"; empty when it does not listen.
   std::string address() const;
   /// A client inside this process.

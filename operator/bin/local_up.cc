@@ -104,8 +104,17 @@ int serve(const cli::LocalOptions& options, const mode::DataDir& dir, const Cloc
                      kv("data", dir.path())});
   announce(&owner, "");
   runtime::return_free_memory();
-  while (!waiter.token().stop_requested()) {
-    (void)pause.wait(std::chrono::hours(1), waiter.token());
+  // Once work has come to rest, the memory it took is given back.
+  constexpr std::uint64_t kMuchWork = 100;  // [writes]
+  std::uint64_t last = local.version();
+  std::uint64_t returned = last;
+  while (pause.wait(std::chrono::seconds(3), waiter.token())) {
+    const std::uint64_t version = local.version();
+    if (version == last && version >= returned + kMuchWork) {
+      local.rest();
+      returned = version;
+    }
+    last = version;
   }
   local.stop();
   owner.ready = false;
