@@ -139,3 +139,43 @@ def test_images_are_ignored_and_it_is_said(up):
     up.kubectl("wait", "--for=condition=Succeeded", "pipelinerun/r", "--timeout=30s")
     wait_for(lambda: "ImageIgnored" in up.kubectl("get", "events"), "the event")
     assert "ImageIgnored" in up.kubectl("describe", "pipelinerun", "r")
+
+
+# Commands whose client sends protobuf (create and what is like it), and those that work on what they made; in order.
+CREATE_COMMANDS = [
+    ("create configmap settings --from-literal=mode=fast", "configmap/settings created"),
+    ("create secret generic login --from-literal=password=p", "secret/login created"),
+    ("create secret docker-registry pull --docker-server=r.test --docker-username=u --docker-password=p", "secret/pull created"),
+    ("create job plain --image=busybox", "job.batch/plain created"),
+    ("create job talks --image=busybox -- sh -c true", "job.batch/talks created"),
+    ("create deployment web --image=busybox --replicas=1 -- sleep 1000", "deployment.apps/web created"),
+    ("create serviceaccount robot", "serviceaccount/robot created"),
+    ("create namespace other", "namespace/other created"),
+    ("create service clusterip front --tcp=80:8080", "service/front created"),
+    ("create service externalname away --external-name=away.test", "service/away created"),
+    ("expose deployment web --port=80 --target-port=http --name=web", "service/web exposed"),
+    ("run one --image=busybox --restart=Never --command -- true", "pod/one created"),
+    ("run full --image=busybox --env=A=b --port=80 --labels=a=b --restart=Never -- sh -c true", "pod/full created"),
+    ("auth can-i create jobs", "yes"),
+    ("auth can-i get /version", "yes"),
+    ("auth whoami", "admin"),
+    ("set image deployment/web busybox=busybox:2", "deployment.apps/web image updated"),
+    ("set env deployment/web A=b", "deployment.apps/web env updated"),
+    ("rollout restart deployment/web", "deployment.apps/web restarted"),
+    ("scale deployment/web --replicas=2", "deployment.apps/web scaled"),
+    ("label configmap settings team=blue", "configmap/settings labeled"),
+    ("annotate configmap settings note=x", "configmap/settings annotated"),
+    ("delete deployment/web service/web service/front", 'service "front" deleted'),
+    ("delete configmap settings", 'configmap "settings" deleted'),
+    ("delete namespace other --wait=false", 'namespace "other" deleted'),
+]
+
+
+def test_create_commands_work(up):
+    for command, says in CREATE_COMMANDS:
+        assert says in up.kubectl(*command.split()), command
+    secret = up.get("secret", "login")
+    assert secret["type"] == "Opaque" and secret["data"] == {"password": "cA=="}
+    container = up.get("pod", "full")["spec"]["containers"][0]
+    assert container["args"] == ["sh", "-c", "true"] and container["env"] == [{"name": "A", "value": "b"}]
+    up.kubectl("wait", "--for=condition=Complete", "job/talks", "--timeout=30s")
