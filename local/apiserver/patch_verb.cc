@@ -210,6 +210,7 @@ Answer<Response> serve_apply(Context& context, const Request& request, const Tar
   auto created = apply_to(nullptr, *body, target, options, context.clock.now());
   if (!created) return Refused(std::move(created).error());
   if (auto refusal = check_names(created->object, target)) return *std::move(refusal);
+  created->object["metadata"].erase("resourceVersion");  // of no object that is there
   auto made = create_object(context, target, std::move(created->object), options, Tracking::Done);
   if (!made && made.error().reason == "AlreadyExists") {
     // Somebody else was faster: then it is an update after all.

@@ -204,7 +204,8 @@ def test_default_propagation(api):
         if plural == "jobs":
             api.until(lambda: "ownerReferences" not in api.get("configmaps", f"of-{plural}").ok["metadata"])
         else:
-            api.until(lambda: api.get("configmaps", f"of-{plural}").status == 404)
+            # The real collector looks for new kinds of owners twice a minute only.
+            api.until(lambda: api.get("configmaps", f"of-{plural}").status == 404, timeout=90)
     api.list("configmaps", labelSelector="!none", fieldSelector="metadata.name=of-jobs")
 
 
@@ -228,11 +229,11 @@ def test_namespace_goes_with_all_in_it(api):
     refused = api.request("POST", f"{inside}/secrets", sample("secrets", "late"))
     assert refused.reason == (403, "Forbidden") and refused.json["details"]["causes"][0]["reason"] == "NamespaceTerminating"
     assert api.request("POST", f"/apis/millrace.dev/v1/namespaces/{name}/pipelineruns", sample("pipelineruns", "late")).status == 403
-    api.until(lambda: api.request("GET", f"{inside}/secrets/s").status == 404)
+    api.until(lambda: api.request("GET", f"{inside}/secrets/s").status == 404, timeout=60)
     assert api.request("GET", f"{inside}/configmaps/held").ok["metadata"]["deletionTimestamp"]
     assert api.request("PATCH", f"{inside}/configmaps/held", {"data": {"a": "b"}}, content_type="application/merge-patch+json").status == 200
     api.request("PATCH", f"{inside}/configmaps/held", {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
-    api.until(lambda: api.get("namespaces", name).status == 404, timeout=40)
+    api.until(lambda: api.get("namespaces", name).status == 404, timeout=60)
     assert api.request("GET", f"/apis/millrace.dev/v1/namespaces/{name}/pipelineruns/r").status == 404
 
 

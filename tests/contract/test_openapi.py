@@ -76,7 +76,7 @@ def test_paths(api, plural):
     version, kind = VERSIONS[plural]
     document, _, _ = document_of(api, version, kind)
     prefix = "/api/v1" if version == "v1" else f"/apis/{version}"
-    path = f"{prefix}/namespaces/{{name}}" if plural == "namespaces" else f"{prefix}/namespaces/{{namespace}}/{plural.split('.')[0]}/{{name}}"
+    path = f"{prefix}/{plural}/{{name}}" if plural in ("namespaces", "nodes") else f"{prefix}/namespaces/{{namespace}}/{plural.split('.')[0]}/{{name}}"
     patch = document["paths"][path]["patch"]
     assert patch["x-kubernetes-group-version-kind"]["kind"] == kind
     names = {item.get("name") for item in [*patch.get("parameters", []), *document["paths"][path].get("parameters", [])]}

@@ -19,8 +19,11 @@ def test_events_from_a_version(api, plural):
             api.patch(plural, "a", {"metadata": {"labels": {"x": "1"}}})
             api.create(plural, sample(plural, "b"))
             api.delete(plural, "a")
-        last = [("MODIFIED", "a")] if plural == "pods" else []  # a pod is marked first, also where nobody has to end it
-        assert watch.take(3 + len(last)) == [("MODIFIED", "a"), ("ADDED", "b"), *last, ("DELETED", "a")]
+        assert watch.take(2) == [("MODIFIED", "a"), ("ADDED", "b")]
+        seen = watch.take(1)
+        if seen == [("MODIFIED", "a")] and plural == "pods":  # marked first, also where nobody has to end it
+            seen = watch.take(1)
+        assert seen == [("DELETED", "a")]
 
 
 @pytest.mark.parametrize("version", [None, "0"])
@@ -132,8 +135,10 @@ def test_tables_and_metadata(api):
                 api.create("pods", pod("a"))
                 api.patch("pods", "a", {"metadata": {"labels": {"x": "1"}}})
                 api.delete("pods", "a")
-            events = [watch.next() for _ in range(4)]
-            assert [event["type"] for event in events] == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"]
+            seen = []
+            while "DELETED" not in seen:
+                seen.append(watch.next()["type"])
+            assert seen in (["ADDED", "MODIFIED", "DELETED"], ["ADDED", "MODIFIED", "MODIFIED", "DELETED"])
         with api.quiet():
             start = api.create("pods", pod("mark")).version
             api.delete("pods", "mark")

@@ -12,6 +12,7 @@ endings of generated names          random by definition; their length is compar
 cluster IPs and node ports          handed out from ranges
 ages in kubectl's and Table output  they depend on the machine's speed
 the width of columns                follows from ages
+order of several complaints         the real server walks maps in random order
 causes given twice, their order     the real server checks some fields of metadata two times over; the message says each once, in order
 order of managedFields              by time first, so that it depends on whether two writes fell into one second
 descriptions of built-in columns    Kubernetes' own words, which are not copied
@@ -24,10 +25,12 @@ _AGE = re.compile(r"(?<![\w.:/-])(\d+[dhm])?\d+(\.\d+)?(s|ms|m)(?![\w.:/-])")
 _AGE_CELL = re.compile(r"(\d+[dhm])?\d+(s|m)|<invalid>")
 _VERSION = re.compile(r'(resourceVersion: "|"resourceVersion": "|Resource Version: +)(\d+)')
 _LOG = re.compile(r"^[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", re.MULTILINE)
-_CLUSTER_IP = re.compile(r"\b10\.96\.0\.\d+\b")
+_CLUSTER_IP = re.compile(r"\b10\.(9[6-9]|10\d|11[01])\.\d+\.\d+\b")
 _RECORDED = re.compile(r"(resource version: \d+ \(|ResourceVersion in record \()\d+\)")
 _CONTINUE = re.compile(r"\bcontinue=[\w%-]{12,}")
 _QUERY_VERSION = re.compile(r"\bresourceVersion=\d{2,9}\b")
+_COMPLAINTS = re.compile(r"(.* is invalid: )\[(.*)\]", re.DOTALL)
+_COMPLAINT = re.compile(r", (?=[\w.<>\[\]/-]+: (?:Invalid value|Required value|Unsupported value|Duplicate value|Forbidden|Too ))")
 _FUTURE = re.compile(r"(resource version: )\d+(, current: )\d+")
 
 
@@ -79,6 +82,8 @@ class Symbols:
     def _member(self, name, item, around, around_name):
         if name == "resourceVersion" and isinstance(item, str) and item not in ("", "0"):
             return self.symbol("rv", item) if "name" in around or around_name != "metadata" else "RV"
+        if name == "message" and isinstance(item, str) and (several := _COMPLAINTS.fullmatch(item)):
+            return self.text(f"{several[1]}[{', '.join(sorted(_COMPLAINT.split(several[2])))}]")
         if name == "continue" and item:
             return "CONTINUE"
         if name == "causes" and isinstance(item, list):
@@ -105,7 +110,8 @@ class Symbols:
             column["description"] = bool(column["description"])
         rows = []
         for row in table["rows"] or []:
-            cells = ["AGE" if isinstance(cell, str) and _AGE_CELL.fullmatch(cell) else self.value(cell) for cell in row["cells"]]
+            cells = ["AGE" if isinstance(cell, str) and _AGE_CELL.fullmatch(cell) else
+                     "CLUSTER-IP" if isinstance(cell, str) and _CLUSTER_IP.fullmatch(cell) else self.value(cell) for cell in row["cells"]]
             rows.append({**self.value({key: item for key, item in row.items() if key != "cells"}), "cells": cells})
         return {**plain, "rows": rows}
 

@@ -1,4 +1,5 @@
 """Objects of every kind, as small as the real server accepts and with much in them."""
+import copy
 
 MINIMAL = {
     "configmaps": {},
@@ -94,7 +95,7 @@ def sample(plural, name, body=None, **metadata):
     """A whole object; `body` is what stands beside metadata (default: the minimal one)."""
     version, kind = VERSIONS[plural]
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **metadata},
-            **(MINIMAL[plural] if body is None else body)}
+            **copy.deepcopy(MINIMAL[plural] if body is None else body)}
 
 
 def pod(name, spec=None, **metadata):
