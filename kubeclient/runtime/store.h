@@ -191,7 +191,10 @@ class Store {
     auto state = state_.lock();
     const auto it = state->objects.find(key);
     if (it == state->objects.end()) return;
+    // A late event of an older version must not bring an older state back.
+    const std::uint64_t have = api::version_number((*it)->metadata.resource_version);
     take_out_locked(*state, it);
+    if (have > 0) bury(*state, key, have - 1);
     publish(*state);
   }
 

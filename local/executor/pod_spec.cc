@@ -92,6 +92,8 @@ void trim(PodObject& pod) {
   pod.status = Value::object({{"phase", pod.phase()}});
   pod.spec = {};
   pod.metadata.annotations.clear();
+  const api::OwnerReference* owner = pod.metadata.controller_ref();
+  if (owner == nullptr || owner->kind != "Deployment") pod.metadata.labels.clear();
 }
 
 bool is_safe_name(std::string_view name) {

@@ -24,7 +24,8 @@ struct ModeOptions {
   /// Where to listen ("127.0.0.1:0"); none: no socket at all.
   std::optional<std::string> listen = {};
   executor::Runtime runtime = executor::Runtime::Auto;
-  int workers = 2;  ///< threads of each controller
+  int parallelism = 0;  ///< pods at once; 0: as many as the machine can bear
+  int workers = 2;      ///< threads of each controller
   int server_threads = 2;
   std::string version = "0.0.0";
   logic::Config config = {};

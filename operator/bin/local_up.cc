@@ -203,6 +203,7 @@ mode::ModeOptions mode_options(const cli::LocalOptions& options, const mode::Dat
   out.version = cli::version_info().version;
   out.config = options.config;
   out.run_operator = !options.no_operator;
+  out.parallelism = options.parallelism;
   switch (options.runtime) {
     case cli::LocalRuntime::Auto:
       out.runtime = executor::Runtime::Auto;

@@ -37,6 +37,10 @@ void add_engine(CLI::App& app, LocalArguments& args) {
       ->type_name("auto|process|podman|docker")
       ->check(CLI::IsMember({"auto", "process", "podman", "docker"}))
       ->default_str("auto");
+  app.add_option("--parallelism", args.options.parallelism,
+                 "Pods that run at once; the others wait. 0: twice the processors, at least 4.")
+      ->type_name("N")
+      ->check(CLI::Range(0, 10000));
   app.add_option("--config", args.config_file,
                  "Configuration: adapter images. See config/millrace.yaml.")
       ->type_name("FILE");

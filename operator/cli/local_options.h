@@ -30,6 +30,7 @@ struct LocalOptions {
   bool no_operator = false;  ///< the API server and the executor only
   // up and run
   LocalRuntime runtime = LocalRuntime::Auto;
+  int parallelism = 0;  ///< pods at once; 0: as many as the machine can bear
   logic::Config config;
   std::optional<LogLevel> log_level;  ///< none: info for a server, errors only for a run
   // status and kubeconfig

@@ -26,7 +26,7 @@ def test_cpp_is_formatted():
     assert done.returncode == 0, done.stderr[:5000]
 
 
-@pytest.mark.parametrize("folder", ["kubeclient", "crds", "controllers", "operator", "tests", "bench", "manifests", "config"])
+@pytest.mark.parametrize("folder", ["kubeclient", "crds", "controllers", "local", "operator", "tests", "bench", "manifests", "config"])
 def test_each_top_level_folder_says_what_it_is(folder):
     readme = ROOT / folder / "README.md"
     assert readme.is_file() and len(readme.read_text()) > 200

@@ -254,6 +254,7 @@ TEST(Store, WhatIsDroppedComesBackWhenItChanges) {
   EXPECT_TRUE(store.put(pod("a", "4", "Failed"))) << "a change brings it back";
   EXPECT_EQ(names(store.by_index("phase", "Failed")), "a b ");
   store.drop(key("a"));
+  EXPECT_FALSE(store.put(pod("a", "3", "Running"))) << "an older state does not";
   EXPECT_EQ(
       text(store.replace("", {pod("a", "4"), pod("b", "2", "Failed")}, 5, ReplaceMode::KeepNewer)),
       "a:->4 b:2>2 ")
