@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from kit import differences, normal, servers  # noqa: E402
 from kit.api import Api  # noqa: E402
+from kit.samples import pod  # noqa: E402
 
 KEEP = "MILLRACE_CONTRACT_KEEP"  # a folder: the servers live there and stay up after the session
 SESSION = "MILLRACE_CONTRACT_SESSION"  # set by the first process of a session for its workers
@@ -65,13 +66,21 @@ def api(request):
         one = Api(servers.start(os.environ[SESSION], kind), name)
         one.made("namespaces", {"metadata": {"name": name}})
         if kind == "real":  # its pods would get a token of their account; local mode has none to give
-            one.until(lambda one=one: one.get("serviceaccounts", "default").status == 200)
-            with one.quiet():
-                one.patch("serviceaccounts", "default", {"automountServiceAccountToken": False})
+            without_token(one)
         made.append(one)
     yield made
     for one in made:
         one.close()
+
+
+def without_token(api):
+    """The namespace's default account, before its controller makes it, or else corrected, as soon as admission knows."""
+    with api.quiet():
+        account = {"metadata": {"name": "default"}, "automountServiceAccountToken": False}
+        if api.create("serviceaccounts", account).status == 201:
+            return
+        api.patch("serviceaccounts", "default", {"automountServiceAccountToken": False})
+    api.until(lambda: "volumes" not in api.create("pods", pod("probe"), dryRun="All").ok["spec"])
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -173,12 +173,12 @@ def test_chain_and_two_parents(api):
     api.made("secrets", sample("secrets", "grandchild", ownerReferences=[owner(child)]))
     api.made("secrets", sample("secrets", "shared", ownerReferences=[owner(one), owner(two)]))
     api.delete("configmaps", "one", {"propagationPolicy": "Background"})
-    api.until(lambda: api.get("secrets", "grandchild").status == 404)
-    left = api.until(lambda: (refs := api.get("secrets", "shared").ok["metadata"]["ownerReferences"]) and len(refs) == 1 and refs)
+    api.until(lambda: api.get("secrets", "grandchild").status == 404, timeout=90)
+    left = api.until(lambda: (refs := api.get("secrets", "shared").ok["metadata"]["ownerReferences"]) and len(refs) == 1 and refs, timeout=90)
     assert left[0]["name"] == "two"
     api.get("secrets", "shared")
     api.delete("configmaps", "two")
-    api.until(lambda: api.get("secrets", "shared").status == 404)
+    api.until(lambda: api.get("secrets", "shared").status == 404, timeout=90)
 
 
 def test_child_whose_parent_never_was(api):
