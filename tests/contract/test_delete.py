@@ -4,6 +4,7 @@ import pytest
 from kit.samples import config, job, pod, sample
 
 HOLD = ["example.com/hold"]
+GHOST = {"apiVersion": "v1", "kind": "ConfigMap", "name": "ghost", "uid": "11111111-1111-1111-1111-111111111111"}
 
 
 def owner(item, **more):
@@ -141,11 +142,18 @@ def test_delete_collection(api):
 # --- what the garbage collector does ---
 
 
+def collector_has_seen_the_secrets(api):
+    """Until the garbage collector knows of the secrets so far: it reads them in order, and this one without an owner ends by its hand."""
+    api.made("secrets", sample("secrets", "canary", ownerReferences=[GHOST]))
+    api.until(lambda: api.get("secrets", "canary").status == 404, timeout=60)
+
+
 @pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
 def test_children(api, policy):
     parent = api.made("configmaps", config("parent"))
     for name in ("one", "two"):
         api.made("secrets", sample("secrets", name, ownerReferences=[owner(parent, blockOwnerDeletion=True)]))
+    collector_has_seen_the_secrets(api)
     api.delete("configmaps", "parent", {"propagationPolicy": policy})
     api.until(lambda: api.get("configmaps", "parent").status == 404)
     if policy == "Orphan":
@@ -159,6 +167,7 @@ def test_children(api, policy):
 def test_foreground_waits_for_children(api):
     parent = api.made("configmaps", config("parent"))
     api.made("secrets", sample("secrets", "child", ownerReferences=[owner(parent, blockOwnerDeletion=True)], finalizers=HOLD))
+    collector_has_seen_the_secrets(api)
     waiting = api.delete("configmaps", "parent", {"propagationPolicy": "Foreground"}).ok["metadata"]
     assert waiting["finalizers"] == ["foregroundDeletion"]
     api.until(lambda: "deletionTimestamp" in api.get("secrets", "child").ok["metadata"])
@@ -182,8 +191,7 @@ def test_chain_and_two_parents(api):
 
 
 def test_child_whose_parent_never_was(api):
-    api.made("secrets", sample("secrets", "child", ownerReferences=[
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "ghost", "uid": "11111111-1111-1111-1111-111111111111"}]))
+    api.made("secrets", sample("secrets", "child", ownerReferences=[GHOST]))
     api.until(lambda: api.get("secrets", "child").status == 404)
 
 
@@ -199,6 +207,8 @@ def test_default_propagation(api):
     for plural in ("jobs", "deployments", "pipelines"):
         parent = api.made(plural, sample(plural, "parent"))
         api.made("configmaps", config(f"of-{plural}", ownerReferences=[owner(parent)]))
+        api.made("configmaps", config("canary", ownerReferences=[GHOST]))
+        api.until(lambda: api.get("configmaps", "canary").status == 404, timeout=60)  # now the collector knows of the one before
         api.delete(plural, "parent")
         api.until(lambda: api.get(plural, "parent").status == 404)
         if plural == "jobs":
@@ -212,6 +222,8 @@ def test_default_propagation(api):
 def test_job_with_its_pods(api):
     parent = api.made("jobs", job("j"))
     api.made("pods", pod("j-1", ownerReferences=[owner(parent, controller=True, blockOwnerDeletion=True)]))
+    api.made("pods", pod("canary", ownerReferences=[GHOST]))
+    api.until(lambda: api.get("pods", "canary").status == 404, timeout=60)  # now the collector knows of the one before
     api.delete("jobs", "j", {"propagationPolicy": "Foreground"})
     api.until(lambda: api.get("jobs", "j").status == 404)
     assert api.get("pods", "j-1").status == 404
@@ -230,6 +242,7 @@ def test_namespace_goes_with_all_in_it(api):
     assert refused.reason == (403, "Forbidden") and refused.json["details"]["causes"][0]["reason"] == "NamespaceTerminating"
     assert api.request("POST", f"/apis/millrace.dev/v1/namespaces/{name}/pipelineruns", sample("pipelineruns", "late")).status == 403
     api.until(lambda: api.request("GET", f"{inside}/secrets/s").status == 404, timeout=60)
+    api.until(lambda: "deletionTimestamp" in api.request("GET", f"{inside}/configmaps/held").ok["metadata"], timeout=60)
     assert api.request("GET", f"{inside}/configmaps/held").ok["metadata"]["deletionTimestamp"]
     assert api.request("PATCH", f"{inside}/configmaps/held", {"data": {"a": "b"}}, content_type="application/merge-patch+json").status == 200
     api.request("PATCH", f"{inside}/configmaps/held", {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")

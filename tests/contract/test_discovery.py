@@ -27,6 +27,8 @@ def test_kinds_of_a_version(api, version):
         body = api.request("GET", path).ok
         assert body["kind"] == "APIResourceList" and body["groupVersion"] == version
     ours = served()[version]
+    if version == "millrace.dev/v1":  # custom kinds stand in the order in which the real server came to know them
+        body["resources"].sort(key=lambda item: item["name"])
     for item in body["resources"]:
         if item["name"].split("/")[0] in ours and item["name"] not in WHOLE_CLUSTER:
             item.pop("storageVersionHash", None)
@@ -63,7 +65,7 @@ def test_aggregated(api, path):
             if mine is None:
                 continue
             api.note(f"{name}/{version['version']}", {key: item for key, item in version.items() if key != "resources"})
-            for item in version["resources"]:
+            for item in sorted(version["resources"], key=lambda item: item["resource"]) if name == "millrace.dev" else version["resources"]:
                 if item["resource"] in mine:
                     item["subresources"] = [sub for sub in item.get("subresources", []) if f"{item['resource']}/{sub['subresource']}" not in WHOLE_CLUSTER]
                     api.note(item["resource"], item)
