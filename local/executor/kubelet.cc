@@ -132,10 +132,13 @@ void Kubelet::take_pod(const runtime::Ref<PodObject>& pod) {
     if (run->admitted || pod->metadata.deletion_timestamp) progress(*run);
     return;
   }
+  // What the watch says of a pod that we have ended may be older than our last write.
+  if (ended_.contains(uid) && !pod->has_ended()) return;
   const Value* node = pod->spec.find("nodeName");
   const std::string bound = node == nullptr ? std::string() : node->as_string();
   if (!pod->has_ended() && !bound.empty() && bound != options_.node_name) return;
   if (pod->has_ended()) {
+    ended_.erase(uid);
     if (pod->metadata.deletion_timestamp) confirm_deletion(*pod);
     return;
   }
@@ -169,6 +172,7 @@ void Kubelet::take_pod(const runtime::Ref<PodObject>& pod) {
 
 void Kubelet::pod_gone(const PodObject& pod) {
   const std::string& uid = pod.metadata.uid;
+  ended_.erase(uid);
   PodRun* run = find(uid);
   if (run != nullptr && run->state.active()) {
     run->gone = true;
@@ -353,6 +357,7 @@ void Kubelet::finish(const std::string& uid) {
     fs::remove_all(run->folder, ignored);
     return;
   }
+  if (!run->object->has_ended()) ended_.insert(uid);
   // The logs stay as long as the object; what the containers wrote does not.
   fs::remove_all(run->folder + "/volumes", ignored);
   fs::remove_all(run->folder + "/home", ignored);

@@ -162,7 +162,8 @@ class Kubelet {
   int parallelism_;
   std::string pods_folder_;
   std::unique_ptr<LogPump> pump_;
-  std::map<std::string, std::unique_ptr<PodRun>> runs_;         ///< by UID
+  std::map<std::string, std::unique_ptr<PodRun>> runs_;  ///< by UID
+  std::set<std::string> ended_;  ///< UIDs of pods that we ended, until the watch says so, too
   std::set<std::tuple<Time, ObjectKey, std::string>> waiting_;  ///< not admitted: age, key, UID
   std::map<std::uint64_t, ProcessOwner> owners_;
   std::uint64_t last_id_ = 0;

@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
 
 #include "kubeclient/base/time_format.h"
 #include "tests/unit/executor/pod_world.h"
@@ -185,18 +188,26 @@ TEST(Kubelet, RunsTwoHundredPodsWithinItsBound) {
   PodWorld world(options);
   const std::string folder = world.folder() + "/at";
   std::filesystem::create_directory(folder);
+  const std::string starts = world.folder() + "/starts";
   for (int i = 0; i < 200; ++i) {
-    world.create_pod("p" + std::to_string(i),
-                     shell_pod("touch " + folder + "/$HOSTNAME; ls " + folder + " | wc -l; rm " +
-                               folder + "/$HOSTNAME"));
+    world.create_pod("p" + std::to_string(i), shell_pod("echo $HOSTNAME >> " + starts + "; touch " +
+                                                        folder + "/$HOSTNAME; ls " + folder +
+                                                        " | wc -l; rm " + folder + "/$HOSTNAME"));
   }
   int most = 0;
   for (int i = 0; i < 200; ++i) {
     const std::string name = "p" + std::to_string(i);
     world.await_phase(name, "Succeeded");
-    most = std::max(most, std::stoi(world.logs(name, "main")));
+    const std::string said = world.logs(name, "main");
+    ASSERT_TRUE(!said.empty() && std::isdigit(said.front())) << name << " said: " << said;
+    most = std::max(most, std::stoi(said));
   }
   EXPECT_LE(most, 4);
+  std::ifstream file(starts);
+  std::multiset<std::string> started;
+  for (std::string line; std::getline(file, line);) started.insert(line);
+  EXPECT_EQ(started.size(), 200U);
+  EXPECT_EQ(std::set<std::string>(started.begin(), started.end()).size(), 200U) << "each once";
 }
 
 TEST(Kubelet, ResumesInterruptedPodsWhereTheyWere) {

@@ -75,7 +75,7 @@ class LocalModeTest : public testing::Test {
 TEST_F(LocalModeTest, RunsAPipelineAndShowsItsLogs) {
   const auto mode = start();
   EXPECT_EQ(run(*mode, 0), RunResult::Succeeded) << printed_ << complained_;
-  EXPECT_TRUE(printed("one   | said\n") && printed("two   | first\n")) << printed_;
+  EXPECT_TRUE(printed("one | said\n") && printed("two | first\n")) << printed_;
   EXPECT_TRUE(printed("✔ one") && printed("✔ two") && printed("Succeeded")) << printed_;
   EXPECT_LT(printed_.find("said"), printed_.find("✔ one")) << printed_;
 }
