@@ -325,7 +325,8 @@ Result<void> read_object(Value& object, const Type& type, std::string_view bytes
   object.members();  // an object, also when there is nothing in it
   Wire wire(bytes);
   while (!wire.done()) {
-    MR_ASSIGN(const Tag tag, wire.tag(std::string_view(type.name).substr(type.name.rfind('.') + 1)));
+    MR_ASSIGN(const Tag tag,
+              wire.tag(std::string_view(type.name).substr(type.name.rfind('.') + 1)));
     const auto field =
         std::find_if(type.fields.begin(), type.fields.end(), [&](const Field& candidate) {
           return candidate.number == tag.number && candidate.outer_number == outer;
