@@ -42,7 +42,8 @@ def test_the_stream_example_comes_up_and_serves(real_kube, start_operator):
     real_kube.kubectl("delete", "pod", pods[0]["metadata"]["name"], "--force", "--grace-period=0")
     if not isinstance(real_kube.cluster, LocalCluster):  # there the next one runs within milliseconds, too soon to be worth a word
         real_kube.wait_condition("pipelinerun", "live-stock-1", "Succeeded", "Unknown", "Degraded", timeout=60)
-    real_kube.wait_gone("pod", pods[0]["metadata"]["name"], 60)
+    real_kube.wait_list("pod", "k8s-app=live-stock-deploy-counter", lambda found: len(found) == 2 and all(
+        pod["metadata"]["uid"] != pods[0]["metadata"]["uid"] for pod in found), "another pod in its place", 60)
     real_kube.wait_condition("pipelinerun", "live-stock-1", "Succeeded", "True", timeout=60)
     real_kube.kubectl("delete", "-f", EXAMPLES / "stream.yaml", "--ignore-not-found", f"--timeout={GC_TIME:.0f}s")
     for kind, name in (("deployment", "live-stock-deploy-counter"), ("deployment", "live-stock-deploy-ledger"), ("service", "counter")):
