@@ -30,10 +30,13 @@ int complain(const cli::Environment& env, const std::string& message) {
   return cli::kFailure;
 }
 
-std::string usage_text(const mode::DataDir& dir, const mode::Owner& owner) {
+/// `given`: the folder as the user wrote it; empty for the default one.
+std::string usage_text(const mode::DataDir& dir, const mode::Owner& owner,
+                       const std::string& given) {
+  const std::string data = given.empty() ? "" : " --data " + given;
   return "  server  https://" + owner.address + "\n  data    " + dir.path() +
          "\n\nUse it:\n  export KUBECONFIG=" + dir.kubeconfig() +
-         "\n  kubectl get pipelines,pipelineruns\nStop it:\n  millrace local down\n";
+         "\n  kubectl get pipelines,pipelineruns\nStop it:\n  millrace local down" + data + "\n";
 }
 
 std::string in_use(const mode::DataDir& dir, const mode::Owner& owner) {
@@ -190,7 +193,7 @@ int up_in_background(const cli::LocalOptions& options, const mode::DataDir& dir,
   const auto took = std::chrono::duration_cast<milliseconds>(env.clock.steady() - began);
   env.out << "millrace local is up (pid " << owner->pid << ", after " << human_duration(took)
           << ")\n"
-          << usage_text(dir, *owner);
+          << usage_text(dir, *owner, options.data_dir);
   warn_of_network(env, owner->address);
   return cli::kSuccess;
 }
@@ -241,7 +244,7 @@ int local_up(const cli::LocalOptions& options, const cli::Environment& env) {
     const auto ready = wait_for_server(*dir, kStartTimeout);
     if (!ready) return complain(env, in_use(*dir, *owner));
     env.out << "millrace local is up already (pid " << ready->pid << ")\n"
-            << usage_text(*dir, *ready);
+            << usage_text(*dir, *ready, options.data_dir);
     return cli::kSuccess;
   }
   if (!options.foreground) return up_in_background(options, *dir, env);
@@ -250,7 +253,8 @@ int local_up(const cli::LocalOptions& options, const cli::Environment& env) {
       complain(env, error);
       return;
     }
-    env.out << "millrace local is up; Ctrl-C stops it\n" << usage_text(*dir, *owner) << std::flush;
+    env.out << "millrace local is up; Ctrl-C stops it\n"
+            << usage_text(*dir, *owner, options.data_dir) << std::flush;
     warn_of_network(env, owner->address);
   });
 }
