@@ -287,6 +287,10 @@ TEST(Spawner, ReportsAndCleansUpWhatLostItsShim) {
 
 TEST(Spawner, SaysWhenItIsGoneForGood) {
   Fixture f;
+  const int out = f.shell(1, "echo up");  // then its helpers have their names
+  EXPECT_EQ(read_line(out), "up");
+  ::close(out);
+  EXPECT_EQ(f.await(1, Kind::Exited).exit_code, 0);
   const auto guardian = below(::getpid(), "mr-guardian");
   const auto spawner = below(::getpid(), "mr-spawner");
   ASSERT_EQ(guardian.size(), 1U);
@@ -296,7 +300,7 @@ TEST(Spawner, SaysWhenItIsGoneForGood) {
   EXPECT_TRUE(await_gone(spawner.front().pid));
   SpawnRequest request;
   request.argv = {"true"};
-  EXPECT_FALSE(f.spawner().spawn(1, request, -1, -1).ok());
+  EXPECT_FALSE(f.spawner().spawn(2, request, -1, -1).ok());
 }
 
 TEST(KillMarked, FindsProcessesByTheirEnvironmentOnly) {
