@@ -9,6 +9,9 @@ import pytest
 from server import LocalServer, left_behind
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Where the machine has no kubectl of its own, the one that was built for the test cluster.
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+os.environ["PATH"] += f":{CACHE / 'millrace' / 'cluster-bin'}"
 
 
 @pytest.fixture(scope="session")
