@@ -112,6 +112,9 @@ struct Operator::Impl final : WriteObserver {
   void release(const crds::PipelineRun& run);
   /// The same for the run that `child` belongs to.
   void release_run_of(const api::ObjectMeta& child);
+  /// The same for all runs, once everything is listed: a pod whose Job was let go while the lists
+  /// came in was kept, as its Job might still have followed.
+  void release_all();
   /// Tell a queue of `key`, if anybody works on it. A process that waits for the lease must not
   /// gather the keys of all that ever happened.
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
@@ -356,6 +359,12 @@ void Operator::Impl::release_run_of(const api::ObjectMeta& child) {
   if (run && run->metadata.uid == child.label(logic::kRunUidLabel)) release(*run);
 }
 
+void Operator::Impl::release_all() {
+  for (const auto& pod : pods.store().list()) {
+    if (logic::has_ended(*pod)) release_run_of(pod->metadata);
+  }
+}
+
 void Operator::Impl::wrote(const api::ApiResource& resource, const std::string& json) {
   bool known = false;
   each_informer([&](auto& informer) {
@@ -452,6 +461,7 @@ bool Operator::step(int part) {
   if (part < number) return did;
   if (!o.working) {
     if (!o.synced()) return false;
+    o.release_all();
     o.begin_work();
     o.next_clock_look = o.env.clock.steady() + kClockCheck;
     return true;
@@ -491,6 +501,7 @@ OperatorEnd Operator::run(const std::stop_token& stop) {
   o.each_informer([](auto& informer) { informer.start(); });
   // Caches fill while another one leads, so that a take-over starts at once.
   if (!o.wait_synced(stop)) return OperatorEnd::Stopped;
+  o.release_all();
   if (!o.settings.leader_elect) {
     o.work(stop, [] { return true; });
     return OperatorEnd::Stopped;
