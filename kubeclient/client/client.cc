@@ -5,20 +5,17 @@
 #include <mutex>
 #include <random>
 
-#include "kubeclient/api/meta.h"
 #include "kubeclient/base/log.h"
 #include "kubeclient/base/metrics.h"
 #include "kubeclient/client/credentials.h"
 #include "kubeclient/client/kubeconfig.h"
-#include "kubeclient/client/request_path.h"
+#include "kubeclient/client/request.h"
 #include "kubeclient/client/status_error.h"
-#include "kubeclient/codec/value.h"
 #include "kubeclient/http/loop.h"
 
 namespace millrace::client {
 namespace {
 
-using http::Method;
 using std::chrono::milliseconds;
 
 constexpr int kMostThrottled = 10;   ///< repeats after 429
@@ -32,23 +29,6 @@ constexpr std::size_t kMostRefusal = std::size_t{1} << 20;  ///< body of a refus
 constexpr std::chrono::seconds kWatchGrace{30};
 /// The longest the API server lets a watch live by default, min-request-timeout doubled.
 constexpr std::chrono::seconds kDefaultWatch{3600};
-
-/// One verb, ready to be sent as often as needed.
-struct Operation {
-  const char* verb;  ///< as the API server's audit log names it
-  std::string_view resource;
-  Method method = Method::Get;
-  std::string path;  ///< with query
-  std::string body = {};
-  const char* content_type = "application/json";
-  const char* accept = "application/json";
-
-  bool is_read() const { return method == Method::Get; }
-  /// "GET https://host:port/api/v1/pods", without the query, for messages.
-  std::string what(const std::string& server) const {
-    return std::string(http::to_string(method)) + " " + server + path.substr(0, path.find('?'));
-  }
-};
 
 /// Full jitter around an exponential pause: between half of it and all.
 milliseconds pause_before(int repeat) {
@@ -68,44 +48,6 @@ bool pause(const std::stop_token& stop, SteadyTime until) {
 
 SteadyTime deadline_of(const CallOptions& options) {
   return std::chrono::steady_clock::now() + std::min(options.timeout, kLongestCall);
-}
-
-const char* content_type_of(PatchType type) {
-  switch (type) {
-    case PatchType::Merge:
-      return "application/merge-patch+json";
-    case PatchType::Json:
-      return "application/json-patch+json";
-    case PatchType::Apply:
-      return "application/apply-patch+yaml";
-  }
-  return "";
-}
-
-std::string_view name_of(Propagation propagation) {
-  switch (propagation) {
-    case Propagation::Background:
-      return "Background";
-    case Propagation::Foreground:
-      return "Foreground";
-    case Propagation::Orphan:
-      return "Orphan";
-  }
-  return "";
-}
-
-std::string delete_body(const DeleteOptions& del, bool dry_run) {
-  using codec::Value;
-  Value body = Value::object({{"kind", "DeleteOptions"},
-                              {"apiVersion", "v1"},
-                              {"propagationPolicy", name_of(del.propagation)}});
-  if (!del.uid.empty()) body["preconditions"]["uid"] = del.uid;
-  if (!del.resource_version.empty()) {
-    body["preconditions"]["resourceVersion"] = del.resource_version;
-  }
-  if (del.grace_seconds) body["gracePeriodSeconds"] = *del.grace_seconds;
-  if (dry_run) body["dryRun"] = Value::array({"All"});
-  return body.dump();
 }
 
 /// A stream of the loop, seen through the interface of this layer.
@@ -143,13 +85,13 @@ struct Client::Impl {
     metrics
         .counter("millrace_api_requests_total",
                  "Requests to the API server, by verb, resource and HTTP status (or our own code).",
-                 {{"verb", op.verb}, {"resource", std::string(op.resource)}, {"code", code}})
+                 {{"verb", op.verb}, {"resource", op.resource}, {"code", code}})
         .add();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     metrics
         .histogram("millrace_api_request_duration_seconds",
                    "Time until the answer of the API server (until its head, for streams).",
-                   {{"verb", op.verb}, {"resource", std::string(op.resource)}})
+                   {{"verb", op.verb}, {"resource", op.resource}})
         .observe(took.count());
   }
 
@@ -293,136 +235,59 @@ Client::~Client() = default;
 
 Result<std::string> Client::get_text(const api::ApiResource& resource, const ObjectKey& key,
                                      const CallOptions& options) {
-  MR_ASSIGN(auto path, object_path(resource, key));
-  return impl_->call({.verb = "get", .resource = resource.plural, .path = std::move(path)},
-                     options);
+  MR_ASSIGN(const Operation op, get_request(resource, key));
+  return impl_->call(op, options);
 }
 
 Result<std::string> Client::list_text(const api::ApiResource& resource, const std::string& ns,
                                       const ListOptions& list, const CallOptions& options) {
-  MR_ASSIGN(auto path, collection_path(resource, ns));
-  Query query;
-  query.add("labelSelector", list.label_selector)
-      .add("fieldSelector", list.field_selector)
-      .add("limit", list.limit > 0 ? std::to_string(list.limit) : "")
-      .add("continue", list.continue_token)
-      .add("resourceVersion", list.resource_version)
-      .add("resourceVersionMatch", list.resource_version_match);
-  return impl_->call(
-      {.verb = "list", .resource = resource.plural, .path = std::move(path) + query.text()},
-      options);
+  MR_ASSIGN(const Operation op, list_request(resource, ns, list));
+  return impl_->call(op, options);
 }
 
 Result<std::unique_ptr<ByteStream>> Client::watch(const api::ApiResource& resource,
                                                   const std::string& ns, const WatchOptions& watch,
                                                   const CallOptions& options) {
-  MR_ASSIGN(auto path, collection_path(resource, ns));
-  Query query;
-  query.add("watch", "1")
-      .add("allowWatchBookmarks", watch.bookmarks ? "true" : "")
-      .add("labelSelector", watch.label_selector)
-      .add("fieldSelector", watch.field_selector)
-      .add("resourceVersion", watch.resource_version)
-      .add("timeoutSeconds",
-           watch.timeout.count() > 0 ? std::to_string(watch.timeout.count()) : "");
-  if (watch.send_initial_events) {
-    query.add("sendInitialEvents", "true").add("resourceVersionMatch", "NotOlderThan");
-  }
+  MR_ASSIGN(const Operation op, watch_request(resource, ns, watch));
   const auto expected = watch.timeout.count() > 0 ? watch.timeout : kDefaultWatch;
-  return impl_->open(
-      {.verb = "watch", .resource = resource.plural, .path = std::move(path) + query.text()},
-      {.idle = expected + kWatchGrace}, options);
+  return impl_->open(op, {.idle = expected + kWatchGrace}, options);
 }
 
 Result<std::string> Client::create_text(const api::ApiResource& resource, const std::string& ns,
                                         std::string_view body, const CallOptions& options) {
-  if (resource.namespaced && ns.empty()) {
-    return fail(Code::Invalid,
-                "creating " + std::string(resource.plural) + ": the namespace is missing");
-  }
-  MR_ASSIGN(auto path, collection_path(resource, ns));
-  Query query;
-  query.add("dryRun", options.dry_run ? "All" : "");
-  return impl_->call({.verb = "create",
-                      .resource = resource.plural,
-                      .method = Method::Post,
-                      .path = std::move(path) + query.text(),
-                      .body = std::string(body)},
-                     options);
+  MR_ASSIGN(const Operation op, create_request(resource, ns, body, options));
+  return impl_->call(op, options);
 }
 
 Result<std::string> Client::replace_text(const api::ApiResource& resource, const ObjectKey& key,
                                          std::string_view body, const std::string& subresource,
                                          const CallOptions& options) {
-  MR_ASSIGN(auto path, object_path(resource, key, subresource));
-  Query query;
-  query.add("dryRun", options.dry_run ? "All" : "");
-  return impl_->call({.verb = "update",
-                      .resource = resource.plural,
-                      .method = Method::Put,
-                      .path = std::move(path) + query.text(),
-                      .body = std::string(body)},
-                     options);
+  MR_ASSIGN(const Operation op, replace_request(resource, key, body, subresource, options));
+  return impl_->call(op, options);
 }
 
 Result<std::string> Client::patch_text(const api::ApiResource& resource, const ObjectKey& key,
                                        PatchType type, std::string_view body,
                                        const PatchOptions& patch, const CallOptions& options) {
-  MR_ASSIGN(auto path, object_path(resource, key, patch.subresource));
-  const bool apply = type == PatchType::Apply;
-  if (apply && patch.field_manager.empty()) {
-    return fail(Code::Invalid, "applying " + key.str() + ": the field manager is missing");
-  }
-  Query query;
-  query.add("dryRun", options.dry_run ? "All" : "")
-      .add("fieldManager", patch.field_manager)
-      .add("force", apply && patch.force ? "true" : "");
-  return impl_->call({.verb = apply ? "apply" : "patch",
-                      .resource = resource.plural,
-                      .method = Method::Patch,
-                      .path = std::move(path) + query.text(),
-                      .body = std::string(body),
-                      .content_type = content_type_of(type)},
-                     options);
+  MR_ASSIGN(const Operation op, patch_request(resource, key, type, body, patch, options));
+  return impl_->call(op, options);
 }
 
 Result<std::string> Client::delete_text(const api::ApiResource& resource, const ObjectKey& key,
                                         const DeleteOptions& del, const CallOptions& options) {
-  MR_ASSIGN(auto path, object_path(resource, key));
-  return impl_->call({.verb = "delete",
-                      .resource = resource.plural,
-                      .method = Method::Delete,
-                      .path = std::move(path),
-                      .body = delete_body(del, options.dry_run)},
-                     options);
+  MR_ASSIGN(const Operation op, delete_request(resource, key, del, options));
+  return impl_->call(op, options);
 }
 
 Result<std::unique_ptr<ByteStream>> Client::pod_logs(const ObjectKey& pod, const LogOptions& log,
                                                      const CallOptions& options) {
-  static constexpr api::ApiResource kPods{"", "v1", "pods", "Pod", true};
-  MR_ASSIGN(auto path, object_path(kPods, pod, "log"));
-  const auto number = [](const std::optional<std::int64_t>& n) {
-    return n ? std::to_string(*n) : std::string();
-  };
-  Query query;
-  query.add("container", log.container)
-      .add("follow", log.follow ? "true" : "")
-      .add("previous", log.previous ? "true" : "")
-      .add("timestamps", log.timestamps ? "true" : "")
-      .add("tailLines", number(log.tail_lines))
-      .add("limitBytes", number(log.limit_bytes));
-  return impl_->open({.verb = "get",
-                      .resource = "pods/log",
-                      .path = std::move(path) + query.text(),
-                      .accept = "*/*"},
-                     {}, options);
+  MR_ASSIGN(const Operation op, log_request(pod, log));
+  return impl_->open(op, {}, options);
 }
 
 Result<std::string> Client::raw_get(std::string_view path, const CallOptions& options) {
-  if (!path.starts_with('/')) {
-    return fail(Code::Invalid, "path \"" + std::string(path) + "\" must begin with '/'");
-  }
-  return impl_->call({.verb = "get", .resource = "", .path = std::string(path)}, options);
+  MR_ASSIGN(const Operation op, raw_request(path));
+  return impl_->call(op, options);
 }
 
 }  // namespace millrace::client
