@@ -74,9 +74,12 @@ void Kubelet::note_process(const SpawnEvent& event) {
   if (process.id != event.id) return;
   if (event.kind == SpawnEvent::Kind::Started) {
     const ContainerSpec& spec = run->spec.containers[of.container];
-    note_started(run->state, of.container, "process://" + std::to_string(event.pid),
-                 env_.clock.now(), env_.clock.steady(), spec.startup.has_value(),
-                 spec.readiness.has_value());
+    const std::string id =
+        process.engine_name.empty()
+            ? "process://" + std::to_string(event.pid)
+            : mode_.engine.substr(mode_.engine.rfind('/') + 1) + "://" + process.engine_name;
+    note_started(run->state, of.container, id, env_.clock.now(), env_.clock.steady(),
+                 spec.startup.has_value(), spec.readiness.has_value());
     begin_probes(*run, of.container);
   } else {
     process.end = event;

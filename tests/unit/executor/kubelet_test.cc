@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "kubeclient/base/time_format.h"
+#include "tests/support/scripted_server.h"
 #include "tests/unit/executor/pod_world.h"
 
 namespace millrace::executor {
@@ -36,7 +38,7 @@ TEST(Kubelet, RunsAPodToItsEndWithOneWrite) {
   EXPECT_EQ(text_at(pod, "status.hostIP"), "127.0.0.1");
   EXPECT_NE(text_at(pod, "status.containerStatuses.0.containerID").find("process://"),
             std::string::npos);
-  EXPECT_EQ(world.api().writes()["patch pods/status"], 1);
+  EXPECT_EQ(world.writes_of(kPods, {"default", "p"}), 2) << "its creation, and its end";
 }
 
 TEST(Kubelet, ReportsExitCodeAndTerminationMessage) {
@@ -266,6 +268,49 @@ TEST(Kubelet, ReadinessFollowsItsProbe) {
     const Value* list = p.at_path({"status", "containerStatuses"});
     return list != nullptr && list->items()[0].find("ready")->as_bool();
   });
+}
+
+TEST(Kubelet, AsksServersForReadiness) {
+  PodWorld world;
+  std::atomic<int> status = 503;
+  support::ScriptedServer server([&](const support::Received&, support::Peer& peer) {
+    peer.reply(status, "");
+    peer.close();
+  });
+  const std::string port = std::to_string(server.port());
+  world.create_pod("http", shell_pod("sleep 600") + "  ports: [{name: web, containerPort: " + port +
+                               "}]\n  readinessProbe: {httpGet: {path: /ready, port: web}, "
+                               "periodSeconds: 1, timeoutSeconds: 10}\n");
+  world.create_pod("tcp", shell_pod("sleep 600") + "  readinessProbe: {tcpSocket: {port: " + port +
+                              "}, periodSeconds: 1, timeoutSeconds: 10}\n");
+  const auto ready = [](const Value& pod) {
+    const Value* list = pod.at_path({"status", "containerStatuses"});
+    return list != nullptr && list->items()[0].find("ready")->as_bool();
+  };
+  world.await_pod("tcp", ready);
+  ASSERT_TRUE(server.wait_for_requests(1));
+  EXPECT_FALSE(ready(world.pod("http"))) << "503 is not ready";
+  status = 200;
+  world.await_pod("http", ready);
+  EXPECT_EQ(server.received().back().target, "/ready");
+  status = 500;
+  world.await_pod("http", [&](const Value& pod) { return !ready(pod); });
+}
+
+TEST(Kubelet, RestartsWhatIsNotAliveAnyMore) {
+  PodWorld world;
+  support::ScriptedServer server(
+      [](const support::Received&, support::Peer& peer) { peer.reply(500, ""); });
+  world.create_pod("p",
+                   "terminationGracePeriodSeconds: 1\ncontainers:\n- name: main\n  image: x\n"
+                   "  command: [sleep, \"600\"]\n"
+                   "  livenessProbe: {httpGet: {port: " +
+                       std::to_string(server.port()) +
+                       "}, periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 1}\n");
+  const Value pod = world.await_pod("p", [](const Value& p) {
+    return int_at(p, "status.containerStatuses.0.restartCount") >= 1;
+  });
+  EXPECT_EQ(int_at(pod, "status.containerStatuses.0.lastState.terminated.exitCode"), 143);
 }
 
 TEST(Deployments, RollOutAndScaleWithRealPods) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
@@ -41,15 +42,39 @@ const Value* walk(const Value& value, const std::string& path) {
   return at;
 }
 
+/// As the storage calls a resource.
+std::string storage_name(const api::ApiResource& resource) {
+  std::string name(resource.plural);
+  if (!resource.group.empty()) name.append(".").append(resource.group);
+  return name;
+}
+
+std::unique_ptr<storage::Storage> open_objects(const std::string& folder) {
+  storage::Options options;
+  if (!folder.empty()) options.path = folder + "/objects.db";
+  return std::move(storage::open_storage(options)).value();
+}
+
+apiserver::ApiOptions on_this_machine() {
+  apiserver::ApiOptions options;
+  options.default_node = ExecutorOptions().node_name;
+  return options;
+}
+
 }  // namespace
 
 void QuietSink::write(const std::string& line) {
   if (std::getenv("MILLRACE_TEST_LOG") != nullptr) std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-PodWorld::PodWorld(ExecutorOptions given)
-    : options(std::move(given)), spawner_(std::move(Spawner::fork_off()).value()) {
-  if (options.data_dir.empty()) options.data_dir = folder_.path() + "/data";
+PodWorld::PodWorld(ExecutorOptions given, const std::string& folder)
+    : options(std::move(given)),
+      spawner_(std::move(Spawner::fork_off()).value()),
+      storage_(open_objects(folder)),
+      api_(*storage_, clock_, log_, nullptr, on_this_machine()) {
+  if (options.data_dir.empty()) {
+    options.data_dir = (folder.empty() ? folder_.path() : folder) + "/data";
+  }
   if (options.runtime == Runtime::Auto) options.runtime = Runtime::Process;
   start();
 }
@@ -58,7 +83,7 @@ PodWorld::~PodWorld() { stop(); }
 
 void PodWorld::start() {
   if (!spawner_) spawner_ = std::move(Spawner::fork_off()).value();
-  executor_ = std::make_unique<Executor>(api_, api_, *spawner_, options, env_);
+  executor_ = std::make_unique<Executor>(client_, client_, *spawner_, options, env_);
   stop_ = std::stop_source();
   thread_ = std::thread([this] { executor_->run(stop_.get_token()); });
 }
@@ -72,7 +97,7 @@ void PodWorld::stop() {
 }
 
 Value PodWorld::create(const api::ApiResource& resource, const std::string& yaml) {
-  const auto made = api_.create_text(resource, "default", from_yaml(yaml).dump(), {});
+  const auto made = client_.create_text(resource, "default", from_yaml(yaml).dump(), {});
   EXPECT_TRUE(made.ok()) << (made.ok() ? "" : made.error().message);
   return made.ok() ? Value::parse(*made).value() : Value();
 }
@@ -81,24 +106,50 @@ Value PodWorld::create_pod(const std::string& name, const std::string& spec_yaml
   Value pod = Value::object({{"apiVersion", "v1"}, {"kind", "Pod"}});
   pod["metadata"] = Value::object({{"name", name}, {"namespace", "default"}});
   pod["spec"] = from_yaml(spec_yaml);
-  const auto made = api_.create_text(kPods, "default", pod.dump(), {});
+  const auto made = client_.create_text(kPods, "default", pod.dump(), {});
   EXPECT_TRUE(made.ok()) << (made.ok() ? "" : made.error().message);
   return made.ok() ? Value::parse(*made).value() : Value();
 }
 
 Value PodWorld::pod(const std::string& name) {
-  const auto text = api_.get_text(kPods, {"default", name}, {});
+  const auto text = client_.get_text(kPods, {"default", name}, {});
   return text.ok() ? Value::parse(*text).value() : Value();
 }
 
 Value PodWorld::await(const api::ApiResource& resource, const ObjectKey& key,
                       const std::function<bool(const Value&)>& holds) {
-  Value found;
-  const bool seen = api_.await(
-      std::string(resource.plural), key,
-      [&](const Value* object) { return holds(object == nullptr ? Value() : *object); }, &found);
-  EXPECT_TRUE(seen) << "not seen in time: " << found.pretty();
-  return found;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool woken = false;
+  const auto subscription = storage_->subscribe(storage_name(resource), storage_->version(), [&] {
+    const std::lock_guard lock(mutex);
+    woken = true;
+    changed.notify_all();
+  });
+  EXPECT_TRUE(subscription.ok());
+  const SteadyTime deadline = clock_.steady() + 20s;
+  while (true) {
+    const auto text = client_.get_text(resource, key, {});
+    const Value found = text.ok() ? Value::parse(*text).value() : Value();
+    if (holds(found)) return found;
+    std::unique_lock lock(mutex);
+    if (!changed.wait_until(lock, deadline, [&] { return woken; })) {
+      ADD_FAILURE() << "not seen in time: " << found.pretty();
+      return {};
+    }
+    woken = false;
+  }
+}
+
+int PodWorld::writes_of(const api::ApiResource& resource, const ObjectKey& key) {
+  const auto subscription = storage_->subscribe(storage_name(resource), 1, [] {});
+  EXPECT_TRUE(subscription.ok());
+  const auto events = (*subscription)->take(10'000);
+  EXPECT_TRUE(events.ok()) << "more writes than the history holds";
+  return static_cast<int>(
+      std::count_if(events->begin(), events->end(), [&](const storage::Event& event) {
+        return event.now->key.ns == key.ns && event.now->key.name == key.name;
+      }));
 }
 
 Value PodWorld::await_pod(const std::string& name, const std::function<bool(const Value&)>& holds) {
@@ -118,7 +169,7 @@ bool PodWorld::await_gone(const api::ApiResource& resource, const ObjectKey& key
 void PodWorld::delete_pod(const std::string& name, std::optional<int> grace) {
   client::DeleteOptions options_;
   options_.grace_seconds = grace;
-  const auto deleted = api_.delete_text(kPods, {"default", name}, options_, {});
+  const auto deleted = client_.delete_text(kPods, {"default", name}, options_, {});
   EXPECT_TRUE(deleted.ok()) << (deleted.ok() ? "" : deleted.error().message);
 }
 

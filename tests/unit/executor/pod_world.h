@@ -1,4 +1,4 @@
-/// The executor over a tiny API, with real processes, for tests.
+/// The executor over the embedded API server, with real processes, for tests.
 #pragma once
 
 #include <memory>
@@ -7,14 +7,17 @@
 #include <string>
 #include <thread>
 
+#include "kubeclient/api/meta.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/log.h"
 #include "kubeclient/base/metrics.h"
 #include "kubeclient/codec/value.h"
+#include "local/apiserver/api.h"
+#include "local/apiserver/direct_client.h"
 #include "local/executor/executor.h"
 #include "local/executor/spawner.h"
+#include "local/storage/storage.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/unit/executor/tiny_api.h"
 
 namespace millrace::executor {
 
@@ -26,7 +29,9 @@ class QuietSink final : public LogSink {
 
 class PodWorld {
  public:
-  explicit PodWorld(ExecutorOptions options = {});
+  /// With `folder`, data and objects live there and outlast this; else in a folder of its own, the
+  /// objects in memory.
+  explicit PodWorld(ExecutorOptions options = {}, const std::string& folder = {});
   ~PodWorld();
 
   /// Start an executor; it must not run.
@@ -53,20 +58,24 @@ class PodWorld {
   std::string logs(const std::string& name, const std::string& container, bool follow = false,
                    bool previous = false);
 
-  TinyApi& api() { return api_; }
+  apiserver::DirectClient& api() { return client_; }
+  /// Writes of the object since the world began, its creation included.
+  int writes_of(const api::ApiResource& resource, const ObjectKey& key);
   const std::string& folder() const { return folder_.path(); }
   ExecutorOptions options;
-  support::TemporaryFolder folder_;
 
  private:
-  std::unique_ptr<Spawner> spawner_;
+  support::TemporaryFolder folder_;
+  std::unique_ptr<Spawner> spawner_;  // forked off before there are threads
   SystemClock clock_;
   runtime::SystemPause pause_;
   MetricsRegistry metrics_;
   QuietSink sink_;
   Logger log_{sink_};
   runtime::Env env_{clock_, pause_, metrics_, log_};
-  TinyApi api_;
+  std::unique_ptr<storage::Storage> storage_;
+  apiserver::Api api_;
+  apiserver::DirectClient client_{api_, clock_, "test/1"};
   std::unique_ptr<Executor> executor_;
   std::stop_source stop_;
   std::thread thread_;
