@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crds/print_column.h"
+#include "crds/steps.h"
 #include "kubeclient/api/meta.h"
 #include "kubeclient/codec/schema.h"
 
@@ -292,20 +293,78 @@ struct Strategy {
   }
 };
 
-/// Exactly one body, and when to run it.
+/// Exactly one body, what stands around it, and when to run it.
 struct PipelineSpec {
+  std::vector<Step> steps;
   std::optional<BatchJob> batch_job;
   std::optional<StreamJob> stream_job;
+  std::vector<std::string> stages;
+  std::vector<BeltJob> jobs;
+  std::optional<BeltJob> error;
+  std::optional<int> port;
+  std::vector<Param> params;
+  std::vector<Step> on_error;
+  std::vector<Step> finally_steps;
+  std::optional<Duration> finally_timeout;
+  std::optional<Concurrency> concurrency;
+  std::optional<int> parallelism;
+  std::optional<PodTemplate> pod_template;
+  std::vector<Trigger> triggers;
   std::optional<Strategy> strategy;
 
   bool operator==(const PipelineSpec&) const = default;
   template <class V, class Self>
   static void describe(V& v, Self& self) {
-    v.rule("has(self.batchJob) != has(self.streamJob)",
-           "give exactly one body: batchJob or streamJob");
+    v.rule(
+        "[has(self.steps), has(self.batchJob), has(self.streamJob), has(self.jobs) || "
+        "(has(self.stages) && !has(self.steps))].filter(x, x).size() == 1",
+        "give exactly one body: steps, batchJob, streamJob, or stages with jobs");
+    v.rule("!has(self.jobs) || has(self.stages)",
+           "jobs need their stages: list them in stages, in their order");
+    v.field("steps", self.steps,
+            {.doc = "Steps in any order, run as their dependencies allow.",
+             .min_items = 1,
+             .max_items = kMaxSteps,
+             .list_map_key = "name"});
     v.field("batchJob", self.batch_job,
             {.doc = "Steps that run one after another in one pod, then end."});
     v.field("streamJob", self.stream_job, {.doc = "Services that are kept running."});
+    v.field("stages", self.stages,
+            {.doc = "Stages in their order: each waits for the one before.",
+             .min_items = 1,
+             .max_items = 256});
+    v.field("jobs", self.jobs,
+            {.doc = "HTTP jobs of the stages, as conveyor-belt has them; those of a stage run in "
+                    "parallel.",
+             .max_items = 500});
+    v.field("error", self.error,
+            {.doc = "The job that is run once when a job has failed; with `stages` and `jobs` "
+                    "only."});
+    v.field("port", self.port,
+            {.doc = "Accepted and not used: the operator's gateway has one port for all pipelines.",
+             .min = 0,
+             .max = 65535});
+    v.field(
+        "params", self.params,
+        {.doc = "The values that a run is started with.", .max_items = 64, .list_map_key = "name"});
+    v.field("onError", self.on_error,
+            {.doc = "Steps run when any step has failed, once all others have ended.",
+             .max_items = 64,
+             .list_map_key = "name"});
+    v.field("finally", self.finally_steps,
+            {.doc = "Steps run last, whatever happened, cancellation included.",
+             .max_items = 64,
+             .list_map_key = "name"});
+    v.field("finallyTimeout", self.finally_timeout,
+            {.doc = "Longest time of all `finally` steps together; absent: `10m`.",
+             .unit = "Go duration"});
+    v.field("concurrency", self.concurrency, {.doc = "How many runs go on at once."});
+    v.field("parallelism", self.parallelism,
+            {.doc = "Most steps of a run at once; absent: no limit.", .min = 1, .max = 2000});
+    v.field("podTemplate", self.pod_template,
+            {.doc = "What all pods of the steps have in common."});
+    v.field("triggers", self.triggers,
+            {.doc = "What starts runs besides kubectl and the schedule.", .max_items = 1});
     v.field("strategy", self.strategy, {.doc = "When runs start by themselves."});
   }
 };

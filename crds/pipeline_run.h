@@ -10,12 +10,54 @@
 
 namespace millrace::crds {
 
-/// What to run. Immutable but for `cancel`.
+/// What a person decided about an approval step.
+enum class Decision { Approve, Reject };
+
+}  // namespace millrace::crds
+
+template <>
+struct millrace::codec::EnumNames<millrace::crds::Decision> {
+  using E = millrace::crds::Decision;
+  static constexpr EnumName<E> names[] = {{E::Approve, "Approve"}, {E::Reject, "Reject"}};
+};
+
+namespace millrace::crds {
+
+/// The decision about one approval step.
+struct Approval {
+  std::string step;
+  Decision decision = Decision::Approve;
+  std::string by;
+  std::vector<std::string> groups;
+  std::string comment;
+
+  bool operator==(const Approval&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field(
+        "step", self.step,
+        {.doc = "Name of the approval step.", .required = true, .min_length = 1, .max_length = 63});
+    v.field("decision", self.decision, {.doc = "`Approve` or `Reject`.", .required = true});
+    v.field("by", self.by,
+            {.doc = "Name of the user who decided. The admission policy of `manifests/` sees to "
+                    "it that it is the true one.",
+             .max_length = 253});
+    v.field("groups", self.groups,
+            {.doc = "Groups of that user, as far as they matter.", .max_items = 64});
+    v.field("comment", self.comment, {.doc = "Why.", .max_length = 1024});
+  }
+};
+
+/// What to run. Immutable but for `cancel` and `approvals`.
 struct PipelineRunSpec {
   std::string ref_pipeline;
+  std::map<std::string, codec::Value> params;
+  codec::Value trigger;  ///< object {type, id, body, headers, query, callbackUrl}, or null
   int max_retry_count = 0;
   std::optional<Duration> timeout;
   bool cancel = false;
+  std::vector<Approval> approvals;
+  std::string retry_of;
   std::string service_account_name;
 
   bool operator==(const PipelineRunSpec&) const = default;
@@ -28,8 +70,9 @@ struct PipelineRunSpec {
         "(has(self.timeout) ? self.timeout : '') == (has(oldSelf.timeout) ? oldSelf.timeout : '') "
         "&& "
         "(has(self.serviceAccountName) ? self.serviceAccountName : '') == "
-        "(has(oldSelf.serviceAccountName) ? oldSelf.serviceAccountName : '')",
-        "the spec of a run cannot be changed, except for cancel; create a new run");
+        "(has(oldSelf.serviceAccountName) ? oldSelf.serviceAccountName : '') && "
+        "(has(self.retryOf) ? self.retryOf : '') == (has(oldSelf.retryOf) ? oldSelf.retryOf : '')",
+        "the spec of a run cannot be changed, except for cancel and approvals; create a new run");
     v.rule("!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",
            "a cancelled run cannot be taken up again; create a new run");
     v.field("refPipeline", self.ref_pipeline,
@@ -39,6 +82,14 @@ struct PipelineRunSpec {
              .max_length = 63,
              .rule = kObjectNameRule,
              .rule_message = kObjectNameMessage});
+    v.field("params", self.params,
+            {.doc = "Values of the pipeline's params. They count as they are when the run starts.",
+             .max_items = 64,
+             .kube_type = "any"});
+    v.field("trigger", self.trigger,
+            {.doc = "What started the run, for `{{ trigger.body.<key> }}`; filled in by the "
+                    "gateway.",
+             .preserve_unknown = true});
     v.field("maxRetryCount", self.max_retry_count,
             {.doc = "Attempts after the first, when an attempt fails. A retry resumes at the first "
                     "step that has not exited 0; after a timeout all steps run again.",
@@ -55,6 +106,16 @@ struct PipelineRunSpec {
     v.field(
         "cancel", self.cancel,
         {.doc = "Set to true to stop the run: its pods get TERM, their grace period, then KILL."});
+    v.field("approvals", self.approvals,
+            {.doc = "Decisions about approval steps; `millrace approve` adds them.",
+             .max_items = 256,
+             .list_map_key = "step"});
+    v.field("retryOf", self.retry_of,
+            {.doc = "Name of an ended run of the same pipeline whose succeeded steps are taken "
+                    "over; `millrace retry` sets it.",
+             .max_length = 63,
+             .rule = kObjectNameRule,
+             .rule_message = kObjectNameMessage});
     v.field("serviceAccountName", self.service_account_name,
             {.doc = "Service account of the pods, instead of the pipeline's.",
              .max_length = 253,
@@ -82,6 +143,7 @@ struct RunCluster {
 
 /// An attempt that failed; never changed afterwards.
 struct AttemptRecord {
+  std::string step;  ///< graphs only
   std::string ns;
   std::string build_name;
   int attempt = 0;
@@ -94,6 +156,7 @@ struct AttemptRecord {
   bool operator==(const AttemptRecord&) const = default;
   template <class V, class Self>
   static void describe(V& v, Self& self) {
+    v.field("step", self.step, {.doc = "The step, where each has attempts of its own."});
     v.field("namespace", self.ns, {.doc = "Namespace of its Job."});
     v.field("buildName", self.build_name, {.doc = "Name of its Job."});
     v.field("attempt", self.attempt, {.doc = "Number of the attempt, from 1."});
@@ -140,12 +203,26 @@ namespace millrace::crds {
 struct StepWaiting {
   std::string reason;
   std::string message;
+  std::optional<Time> since = {};  ///< graphs only
   bool operator==(const StepWaiting&) const = default;
   template <class V, class Self>
   static void describe(V& v, Self& self) {
     v.field("reason", self.reason,
             {.doc = "As one word, e.g. `PreviousStep` or `ImagePullBackOff`."});
     v.field("message", self.message, {.doc = "For people."});
+    v.field("since", self.since, {.doc = "Since when."});
+  }
+};
+
+/// For how long a step waited, and for what.
+struct StepWaited {
+  std::string reason;
+  std::int64_t milliseconds = 0;
+  bool operator==(const StepWaited&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("reason", self.reason, {.doc = "As one word.", .required = true});
+    v.field("milliseconds", self.milliseconds, {.doc = "For how long.", .unit = "ms"});
   }
 };
 
@@ -162,6 +239,12 @@ struct StepState {
   std::string job_name;
   std::string pod_name;
   std::optional<StepWaiting> waiting;
+  std::vector<StepWaited> waited;
+  std::string run_name;
+  std::string of;         ///< of a combination of a matrix: the step
+  codec::Value matrix;    ///< object of its values, or null
+  codec::Value outputs;   ///< object, or null
+  codec::Value response;  ///< of http: {status, headers, body}, or null
 
   bool operator==(const StepState&) const = default;
   template <class V, class Self>
@@ -178,6 +261,33 @@ struct StepState {
     v.field("jobName", self.job_name, {.doc = "Its Job."});
     v.field("podName", self.pod_name, {.doc = "Its pod."});
     v.field("waiting", self.waiting, {.doc = "What it waits for, while it is pending."});
+    v.field("waited", self.waited, {.doc = "What it waited for, and for how long."});
+    v.field("runName", self.run_name, {.doc = "The run that a `pipeline` step started."});
+    v.field("of", self.of, {.doc = "The step that this is one combination of."});
+    v.field("matrix", self.matrix,
+            {.doc = "The values of the combination.", .preserve_unknown = true});
+    v.field("outputs", self.outputs,
+            {.doc = "What it gives to others, by name.", .preserve_unknown = true});
+    v.field("response", self.response,
+            {.doc = "What an HTTP service answered: `status`, `headers`, `body`.",
+             .preserve_unknown = true});
+  }
+};
+
+/// Ended steps whose details were moved out of the status, to keep it small.
+struct StepArchive {
+  std::vector<std::string> revisions;
+  std::string succeeded;
+  std::string skipped;
+  bool operator==(const StepArchive&) const = default;
+  template <class V, class Self>
+  static void describe(V& v, Self& self) {
+    v.field("revisions", self.revisions,
+            {.doc = "The ControllerRevisions that hold the details, oldest first."});
+    v.field("succeeded", self.succeeded,
+            {.doc = "Positions of those that succeeded among all steps of the pipeline (`steps`, "
+                    "`onError`, `finally`), from 0, e.g. `0-57,60`."});
+    v.field("skipped", self.skipped, {.doc = "The same of those that were skipped."});
   }
 };
 
@@ -194,6 +304,9 @@ struct PipelineRunStatus {
   std::vector<std::string> steps_completed;
   std::optional<RetryStatus> retry_status;
   std::optional<RunCluster> cluster;
+  std::map<std::string, codec::Value> params;
+  std::string concurrency_group;
+  std::optional<StepArchive> archive;
 
   bool operator==(const PipelineRunStatus&) const = default;
   template <class V, class Self>
@@ -214,6 +327,12 @@ struct PipelineRunStatus {
             {.doc = "Containers that ended, `build-step-<step>`, failed ones included."});
     v.field("retryStatus", self.retry_status, {.doc = "How often it was tried."});
     v.field("cluster", self.cluster, {.doc = "Where the current attempt runs."});
+    v.field("params", self.params,
+            {.doc = "The values of the params as the run uses them.", .kube_type = "any"});
+    v.field("concurrencyGroup", self.concurrency_group,
+            {.doc = "The concurrency group that the run has a place in."});
+    v.field("archive", self.archive,
+            {.doc = "Where the details of steps are that are not in `stepStates`."});
   }
 };
 

@@ -94,9 +94,30 @@ bool short_name(const Value& self, const Value*) {
   return name == nullptr || name->as_string().size() <= 63;
 }
 
-bool one_body(const Value& self, const Value*) {
-  return has(self, "batchJob") != has(self, "streamJob");
+int count_of(const Value& self, std::initializer_list<std::string_view> keys) {
+  return static_cast<int>(std::count_if(keys.begin(), keys.end(),
+                                        [&](std::string_view key) { return has(self, key); }));
 }
+
+bool one_body(const Value& self, const Value*) {
+  const bool belt = has(self, "jobs") || (has(self, "stages") && !has(self, "steps"));
+  return count_of(self, {"steps", "batchJob", "streamJob"}) + (belt ? 1 : 0) == 1;
+}
+
+bool jobs_have_stages(const Value& self, const Value*) {
+  return !has(self, "jobs") || has(self, "stages");
+}
+
+bool one_action(const Value& self, const Value*) {
+  return count_of(self, {"container", "containers", "http", "manifest", "approval", "pipeline",
+                         "wait"}) == 1;
+}
+
+bool one_value(const Value& self, const Value*) {
+  return !(has(self, "value") && has(self, "valueFrom"));
+}
+
+bool is_webhook(const Value& self, const Value*) { return self.as_string() == "webhook"; }
 
 bool cron_shape(const Value& self, const Value*) {
   const std::string& expression = self.as_string();
@@ -170,7 +191,8 @@ bool run_immutable(const Value& self, const Value* old_self) {
   };
   return text(self, "refPipeline") == text(*old_self, "refPipeline") &&
          count(self) == count(*old_self) && text(self, "timeout") == text(*old_self, "timeout") &&
-         text(self, "serviceAccountName") == text(*old_self, "serviceAccountName");
+         text(self, "serviceAccountName") == text(*old_self, "serviceAccountName") &&
+         text(self, "retryOf") == text(*old_self, "retryOf");
 }
 
 bool cancel_stays(const Value& self, const Value* old_self) {
@@ -223,7 +245,11 @@ codec::RuleTable make_table() {
   rule(strategy, "cronExpression", cron_shape);
   rule(strategy, "expire", expire_layout);
   rule(strategy, "timeZone", zone_shape);
-  object_rules(codec::type_info<PipelineSpec>(), {one_body});
+  const auto pipeline = codec::type_info<PipelineSpec>();
+  object_rules(pipeline, {one_body, jobs_have_stages});
+  object_rules(codec::type_info<Step>(), {one_action});
+  object_rules(codec::type_info<HttpHeader>(), {one_value});
+  rule(codec::type_info<Trigger>(), "type", is_webhook);
   object_rules(run, {run_immutable, cancel_stays});
   table[codec::duration_rule(field_rule(run, "timeout"))] = at_most_a_day;
   return table;

@@ -32,6 +32,9 @@ struct Action {
   codec::Value body;      ///< null for Delete
   std::string owner_uid;  ///< Create: UID of the controller that `body` names
   std::string uid;        ///< Delete: UID of the object that is meant
+  /// Apply and Delete of a user's object: `resource` is empty, apiVersion and kind of `body` say
+  /// what it is, and it is done as this service account of `key.ns`. Empty: as ourselves.
+  std::string service_account;
   Propagation propagation = Propagation::Background;  ///< Delete: what becomes of dependents
 
   bool operator==(const Action&) const = default;

@@ -264,8 +264,11 @@ std::vector<FieldError> check_pipeline(const crds::Pipeline& pipeline,
                                        const CheckContext& context) {
   Checker checker{context, {}};
   const crds::PipelineSpec& spec = pipeline.spec;
-  if (spec.batch_job.has_value() == spec.stream_job.has_value()) {
-    checker.complain("spec", "give exactly one body: batchJob or streamJob");
+  const int bodies =
+      (spec.batch_job ? 1 : 0) + (spec.stream_job ? 1 : 0) + (is_graph(spec) ? 1 : 0);
+  if (bodies != 1) {
+    checker.complain("spec",
+                     "give exactly one body: steps, batchJob, streamJob, or stages with jobs");
   }
   if (spec.batch_job) checker.check_batch(*spec.batch_job);
   if (spec.stream_job) checker.check_stream(*spec.stream_job);

@@ -8,6 +8,8 @@ namespace {
 using codec::Value;
 
 constexpr const char* kInvalid = "PipelineInvalid";
+constexpr const char* kOneBody =
+    "spec: give exactly one body: steps, batchJob, streamJob, or stages with jobs";
 
 tl::unexpected<Error> refuse(const char* reason, std::string message) {
   Error error;
@@ -188,11 +190,16 @@ std::string missing_image(const std::string& path, std::string_view kind, std::s
          std::string(key) + " in the operator's configuration file";
 }
 
+bool is_graph(const crds::PipelineSpec& spec) {
+  return !spec.steps.empty() || !spec.jobs.empty() || !spec.stages.empty();
+}
+
 Result<Plan> compile(const crds::PipelineSpec& spec, const Config& config) {
+  const int bodies =
+      (spec.batch_job ? 1 : 0) + (spec.stream_job ? 1 : 0) + (is_graph(spec) ? 1 : 0);
+  if (bodies != 1) return refuse(kInvalid, kOneBody);
+  if (is_graph(spec)) return compile_graph(spec);
   Plan plan;
-  if (spec.batch_job.has_value() == spec.stream_job.has_value()) {
-    return refuse(kInvalid, "spec: give exactly one body: batchJob or streamJob");
-  }
   if (spec.batch_job) {
     MR_ASSIGN(PodStep step, compile_batch(*spec.batch_job, config));
     plan.nodes.push_back({kBatchNode, {}, std::move(step)});

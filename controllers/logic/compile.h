@@ -22,6 +22,12 @@ inline constexpr const char* kStreamNode = "stream";
 /// "PipelineInvalid" and "AdapterImageMissing" (the message then names the configuration key).
 Result<Plan> compile(const crds::PipelineSpec& spec, const Config& config);
 
+/// True for `steps`, and `stages` with `jobs`: what compile_graph takes.
+bool is_graph(const crds::PipelineSpec& spec);
+
+/// Compile a graph; see compile_graph.h for what its templates become. Errors as of compile.
+Result<Plan> compile_graph(const crds::PipelineSpec& spec);
+
 /// The names of the steps that a batch body compiles to, in order, without looking at images:
 /// input, processors, output--<name>. Empty for other bodies.
 std::vector<std::string> step_names(const crds::PipelineSpec& spec);

@@ -1,5 +1,6 @@
 #include "controllers/logic/revision.h"
 
+#include "controllers/logic/compile.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/names.h"
 #include "controllers/logic/objects.h"
@@ -10,6 +11,15 @@ namespace millrace::logic {
 
 using codec::Value;
 
+namespace {
+
+std::shared_ptr<const Result<Plan>> graph_of(const crds::PipelineSpec& spec) {
+  if (!is_graph(spec)) return nullptr;
+  return std::make_shared<const Result<Plan>>(compile(spec, Config{}));
+}
+
+}  // namespace
+
 Revision freeze(const crds::Pipeline& pipeline) {
   Revision revision;
   revision.frozen.spec = pipeline.spec;
@@ -18,6 +28,7 @@ Revision freeze(const crds::Pipeline& pipeline) {
   revision.frozen.annotations = inherited_annotations(pipeline.metadata.annotations);
   revision.name =
       revision_name(pipeline.metadata.name, pipeline.metadata.uid, codec::encode(revision.frozen));
+  revision.plan = graph_of(revision.frozen.spec);
   return revision;
 }
 
@@ -26,6 +37,7 @@ Result<Revision> read_revision(const api::ControllerRevision& object) {
   revision.name = object.metadata.name;
   MR_ASSIGN(revision.frozen, codec::decode<FrozenPipeline>(object.data.dump())
                                  .with("ControllerRevision " + object.metadata.name));
+  revision.plan = graph_of(revision.frozen.spec);
   return revision;
 }
 

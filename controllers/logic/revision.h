@@ -2,10 +2,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "controllers/logic/action.h"
+#include "controllers/logic/plan.h"
 #include "crds/pipeline.h"
 #include "crds/pipeline_run.h"
 #include "kubeclient/api/controller_revision.h"
@@ -32,7 +34,11 @@ struct FrozenPipeline {
 struct Revision {
   std::string name;
   FrozenPipeline frozen;
-  bool operator==(const Revision&) const = default;
+  /// Of a graph (`steps`, or `stages` with `jobs`): what it compiles to. Null for other bodies.
+  std::shared_ptr<const Result<Plan>> plan;
+  bool operator==(const Revision& other) const {
+    return name == other.name && frozen == other.frozen;
+  }
 };
 
 /// Freeze `pipeline` as it is now. Costs an encoding of the spec: keep the result for as long as

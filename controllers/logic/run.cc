@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "controllers/logic/batch.h"
+#include "controllers/logic/compile.h"
+#include "controllers/logic/graph.h"
 #include "controllers/logic/job.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/objects.h"
@@ -111,12 +113,20 @@ RunPlan end_without_revision(const RunInput& input, const std::string& name) {
   return plan;
 }
 
+/// What is wrong with the body as a whole, or null.
+const Error* body_problem(const Revision& revision) {
+  static const Error no_body =
+      compile(crds::PipelineSpec{}, Config{}).error();  // says which bodies there are
+  const crds::PipelineSpec& spec = revision.frozen.spec;
+  if (revision.plan) return revision.plan->ok() ? nullptr : &revision.plan->error();
+  return spec.batch_job.has_value() == spec.stream_job.has_value() ? &no_body : nullptr;
+}
+
 /// The pipeline has a body that cannot be run at all.
-RunPlan end_without_body(const RunInput& input, const Revision& revision) {
+RunPlan end_without_body(const RunInput& input, const Revision& revision, const Error& problem) {
   crds::PipelineRunStatus status = carried_status(input, revision.name);
   set_failed(status, input, "PipelineInvalid",
-             "spec: give exactly one body: batchJob or streamJob; correct the pipeline and create "
-             "a new run");
+             problem.message + "; correct the pipeline and create a new run");
   set_end(status, input.now);
   RunPlan plan;
   propose(plan, input, std::move(status));
@@ -155,11 +165,13 @@ RunPlan plan_run(const RunInput& input) {
   const Revision& revision = cached ? *input.revision : *input.current;
 
   const crds::PipelineSpec& spec = revision.frozen.spec;
-  if (spec.batch_job.has_value() == spec.stream_job.has_value()) {
-    return end_without_body(input, revision);
+  if (const Error* problem = body_problem(revision)) {
+    return end_without_body(input, revision, *problem);
   }
-  RunPlan plan = spec.batch_job ? plan_batch(input, revision) : plan_stream(input, revision);
-  if (plan.needs_live.any()) return plan;
+  RunPlan plan = revision.plan    ? plan_graph(input, revision)
+                 : spec.batch_job ? plan_batch(input, revision)
+                                  : plan_stream(input, revision);
+  if (plan.needs_live.any() || !plan.needs_objects.empty()) return plan;
   const bool ends = plan.status && plan.status->completion_time.has_value();
   if (!cached && pipeline != nullptr && !input.create_failure && !ends) {
     plan.actions.insert(plan.actions.begin(), create_revision(*pipeline, revision));

@@ -24,8 +24,55 @@ struct LiveParts {
   bool revision = false;  ///< the ControllerRevision
   bool workload = false;  ///< the run itself; Jobs and pods with label millrace.dev/run-uid; for
                           ///< streams the Deployments and Services by name (stream_children)
-  bool any() const { return pipeline || revision || workload; }
+  bool siblings = false;  ///< `others`
+  bool archive = false;   ///< `archived`
+  bool any() const { return pipeline || revision || workload || siblings || archive; }
   bool operator==(const LiveParts&) const = default;
+};
+
+/// What came of a call of an HTTP service.
+struct CallResult {
+  std::optional<Error> error;  ///< no answer: Timeout, Unavailable, Denied (target), Invalid, ...
+  int status = 0;
+  std::map<std::string, std::vector<std::string>> headers;  ///< canonical name → values
+  std::string body;
+  Time ended{};
+};
+
+/// A call that this process has begun and not forgotten.
+struct CallState {
+  std::optional<CallResult> result;  ///< none: under way
+};
+
+/// A call to begin, with everything rendered. Secrets are read by the shell, just before.
+struct CallOrder {
+  std::string key;  ///< "<node>/<attempt>", unique in the run
+  std::string method;
+  std::string url;
+  std::vector<crds::HttpHeader> headers;  ///< Idempotency-Key among them
+  std::string body;
+  bool has_body = false;
+  bool follow_redirects = true;
+  std::size_t max_response_bytes = 65536;
+  std::optional<crds::SecretKey> ca;
+  std::optional<Duration> timeout;  ///< none: no limit
+  bool operator==(const CallOrder&) const = default;
+};
+
+/// An object of a manifest step, to be looked at.
+struct ObjectRef {
+  std::string node;         ///< node or instance of a matrix
+  std::string api_version;  ///< "apps/v1"
+  std::string kind;
+  ObjectKey key;
+  std::string service_account;  ///< as whom
+  bool operator==(const ObjectRef&) const = default;
+};
+
+/// What was found where an ObjectRef points.
+struct ObjectState {
+  std::optional<codec::Value> object;  ///< none: not there
+  std::optional<Error> error;          ///< it could not be looked at
 };
 
 /// All that a plan depends on. Pointers are borrowed for the call.
@@ -57,6 +104,17 @@ struct RunInput {
   /// memory. A name that is missing is applied again (harmless).
   std::map<std::string, std::int64_t> applied;
 
+  // Graphs: may be left empty for other pipelines.
+  std::vector<const crds::PipelineRun*> children;  ///< runs controlled by this run
+  /// Other runs of the namespace that have not ended and hold, or wait for, a place in a group
+  /// (status.concurrencyGroup, or not started yet); read live when `live.siblings`.
+  std::vector<const crds::PipelineRun*> others;
+  const crds::PipelineRun* retried = nullptr;  ///< the run that spec.retryOf names
+  std::map<std::string, CallState> calls;      ///< by CallOrder::key
+  std::map<std::string, ObjectState> objects;  ///< by ObjectRef::node
+  /// Details of archived steps by name, when `live.archive`.
+  std::map<std::string, crds::StepState> archived;
+
   // Memory of this process; all empty after a restart, which only costs a write or two.
   std::optional<Time> last_create;              ///< when a Create of this run last succeeded
   std::optional<Time> last_status_write;        ///< when its status was last written
@@ -68,13 +126,17 @@ struct RunInput {
 /// and plan again.
 struct RunPlan {
   LiveParts needs_live;
+  /// Objects that have to be looked at before anything can be planned: gather them and plan again.
+  std::vector<ObjectRef> needs_objects;
   std::vector<Action> actions;
   /// The whole status, present only when it is to be written now, after the actions, under the
   /// run's resourceVersion (after a MergePatch of the run: the one that patch answered).
   std::optional<crds::PipelineRunStatus> status;
   /// Plan again after this long even if nothing happens; zero: right after the writes.
   std::optional<Duration> recheck;
-  std::vector<Note> notes;  ///< events to record once the status is written
+  std::vector<CallOrder> calls;           ///< to begin once the status is written, if there is one
+  std::vector<std::string> forget_calls;  ///< keys: ended or cancelled, their results are on record
+  std::vector<Note> notes;                ///< events to record once the status is written
 };
 
 /// Plan the next step. Total: every input has a plan. Terminal runs get an empty one.

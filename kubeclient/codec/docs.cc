@@ -42,13 +42,14 @@ std::string type_text(const TypeInfo& type, const FieldOptions& options) {
     }
     case Kind::Any:
       if (options.int_or_string) return "integer or string";
+      if (options.kube_type == "any") return "any value";
       return options.kube_type.empty() ? "object" : std::string(options.kube_type);
     case Kind::Object:
       return "object";
     case Kind::List:
       return "list of " + type_text(type.item.front(), options);
     case Kind::Map:
-      return "map of " + type_text(type.item.front(), {});
+      return "map of " + type_text(type.item.front(), options);
   }
   return {};
 }

@@ -58,7 +58,17 @@ Value container_list(int min_items) {
 /// The schema of a Value, by the Kubernetes type that its field names.
 Value any_schema(const FieldOptions& options) {
   if (options.int_or_string) return Value::object({{"x-kubernetes-int-or-string", true}});
+  if (options.kube_type == "any") {
+    return Value::object({{"x-kubernetes-preserve-unknown-fields", true}});
+  }
   if (options.kube_type == "core/v1 Container") return container_schema();
+  if (options.kube_type == "core/v1 Container without name") {
+    Value schema = open_object();
+    schema["required"] = Value::array({"image"});
+    schema["properties"] = Value::object({{"image", text_schema(1024)}});
+    schema["x-kubernetes-preserve-unknown-fields"] = true;
+    return schema;
+  }
   Value schema = open_object();
   if (options.kube_type == "core/v1 Volume") {
     schema["required"] = Value::array({"name"});
@@ -127,7 +137,9 @@ Value bare_schema(const TypeInfo& type, const FieldOptions& options) {
     }
     case Kind::Map: {
       Value schema = open_object();
-      schema["additionalProperties"] = bare_schema(type.item.front(), {});
+      FieldOptions item;
+      item.kube_type = options.kube_type;
+      schema["additionalProperties"] = bare_schema(type.item.front(), item);
       return schema;
     }
   }

@@ -95,8 +95,8 @@ items:
        "f.yaml:3:1: error: metadata.name: required\nf.yaml:4:1: error: spec.refPipeline: required\n"
        "f.yaml:5:3: error: spec.maxRetryCount: must be at least 0\n"
        "f.yaml:6:3: error: spec.timeout: must be a string, not 1; write it in quotes\n"
-       "f.yaml:7:3: error: spec.more: unknown field; known here: refPipeline, maxRetryCount, "
-       "timeout, cancel or serviceAccountName\n"},
+       "f.yaml:7:3: error: spec.more: unknown field; known here: refPipeline, params, "
+       "trigger, maxRetryCount, timeout, cancel, approvals, retryOf or serviceAccountName\n"},
       {"a schedule on a stream", R"(apiVersion: millrace.dev/v1
 kind: Pipeline
 metadata: {name: a}
