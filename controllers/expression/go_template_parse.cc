@@ -326,7 +326,8 @@ Result<void> Parser::variables(Pipeline& out, Where where) {
 
 Result<Pipeline> Parser::pipeline(Until until, Where where, std::string_view after) {
   Pipeline out;
-  out.offset = peek().offset;
+  // Of one in parentheses: where they open.
+  out.offset = until == Until::End ? peek().offset : tokens_[next_ - 1].offset;
   const std::size_t known = scope_.size();
   if (until == Until::End) MR_TRY(variables(out, where));
   // A variable is not yet there on its own right side.
@@ -341,7 +342,7 @@ Result<Pipeline> Parser::pipeline(Until until, Where where, std::string_view aft
         return fault(first.offset, std::string(after) + " without a value");
       }
       if (first.kind == Kind::End && until == Until::Close) {
-        return fault(out.offset - 1, "this ( has no ) behind it");
+        return fault(out.offset, "this ( has no ) behind it");
       }
       return fault(first.offset, "a value is missing here");
     }
@@ -355,7 +356,7 @@ Result<Pipeline> Parser::pipeline(Until until, Where where, std::string_view aft
     break;
   }
   if (peek().kind != stop) {
-    if (peek().kind == Kind::End) return fault(out.offset, "a ( before this has no )");
+    if (peek().kind == Kind::End) return fault(out.offset, "this ( has no ) behind it");
     return fault(peek().offset, peek().kind == Kind::Close ? "this ) has no ( before it"
                                                            : "this cannot stand here");
   }
