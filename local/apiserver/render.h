@@ -24,6 +24,8 @@ class Renderer {
   /// A list; `metadata` is its metadata. Refuses with 406 the view of a single object.
   Answer<Response> list(const std::vector<storage::RecordRef>& records,
                         codec::Value metadata) const;
+  /// Objects are shown as they are stored.
+  bool plain() const { return output_.view == View::Object && kind_->from_stored == nullptr; }
   /// The text of one object inside a watch event, from its stored text.
   std::string watched(std::string_view json, WithColumns columns, Time now) const;
   /// The object of a bookmark.

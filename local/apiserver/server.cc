@@ -26,6 +26,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "kubeclient/base/guarded.h"
 #include "kubeclient/base/log.h"
 #include "local/apiserver/api.h"
 #include "local/apiserver/server_text.h"
@@ -38,6 +39,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using tcp = asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
+using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -48,14 +50,19 @@ constexpr milliseconds kStopGrace{500};
 constexpr milliseconds kCloseTimeout{2'000};
 /// Of a stream, taken and sent at a time [bytes].
 constexpr std::size_t kPiece = std::size_t{64} << 10;
-/// A stream that was sent something rests so long, unless it has a lot: events that come in quick
-/// succession go out together. One event alone is never late [ms].
+/// After streams were sent something, all streams of the thread rest so long, unless one has a lot:
+/// events that come in quick succession go out together. One event alone is never late. The more
+/// streams had something, the longer the rest, so that a hundred of them leave time for requests.
 constexpr milliseconds kStreamPause{2};
-constexpr std::size_t kLot = kPiece / 4;  ///< [bytes]
+constexpr microseconds kPausePerStream{300};
+constexpr milliseconds kLongestPause{20};
+constexpr std::size_t kLot = kPiece / 2;  ///< [bytes]
 /// Read at a time while nothing is expected but the next request [bytes].
 constexpr std::size_t kPeek = 4096;
 /// Input that is thrown away so that our refusal is not lost in a reset [bytes].
 constexpr std::size_t kMostDrained = std::size_t{16} << 20;
+/// Around a piece: its size and line ends [bytes].
+constexpr std::size_t kFrame = 24;
 constexpr SteadyTime kNever = SteadyTime::max();
 
 /// What all connections share.
@@ -84,16 +91,12 @@ class Worker;
 class Session {
  public:
   Session(Worker& worker, Shared& shared, std::uint64_t id, tcp::socket&& socket)
-      : worker_(worker),
-        shared_(shared),
-        id_(id),
-        stream_(std::move(socket), shared.tls),
-        pause_(stream_.get_executor()) {}
+      : worker_(worker), shared_(shared), id_(id), stream_(std::move(socket), shared.tls) {}
   ~Session() { close(); }
 
   void start();
-  /// The stream may have something.
-  void wake() { pump(); }
+  /// The stream may have something. Whether it had.
+  bool wake() { return pump(); }
   void begin_stop();
   void close();
   bool closed() const { return closed_; }
@@ -121,8 +124,8 @@ class Session {
   void handle();
   void answer(Response response, bool keep_alive);
   void begin_stream(Response response);
-  void pump();
-  void rest();
+  bool pump();
+  void look_later();
   void end_stream();
   void finish();
   void drain(std::size_t left);
@@ -133,9 +136,6 @@ class Session {
   Shared& shared_;
   const std::uint64_t id_;
   asio::ssl::stream<tcp::socket> stream_;
-  asio::steady_timer pause_;  ///< between two pieces of a stream
-  SteadyTime rests_until_ = SteadyTime::min();
-  bool resting_ = false;
   beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   State state_ = State::Handshake;
@@ -156,7 +156,8 @@ class Session {
 /// One thread with its connections.
 class Worker {
  public:
-  explicit Worker(Shared& shared) : shared_(shared), timer_(io_), guard_(io_.get_executor()) {}
+  explicit Worker(Shared& shared)
+      : shared_(shared), timer_(io_), rest_(io_), guard_(io_.get_executor()) {}
 
   asio::io_context& io() { return io_; }
   bool stopping() const { return stopping_; }
@@ -173,12 +174,15 @@ class Worker {
   void join() {
     if (thread_.joinable()) thread_.join();
   }
-  /// From any thread: the stream of session `id` may have something.
+  /// From any thread: the stream of session `id` may have something. One message to the thread
+  /// tells of all that wake before it looks.
   void post_wake(std::uint64_t id) {
-    asio::post(io_, [this, id] {
-      const auto found = sessions_.find(id);
-      if (found != sessions_.end() && !found->second->closed()) found->second->wake();
-    });
+    {
+      const auto woken = woken_.lock();
+      woken->push_back(id);
+      if (woken->size() > 1) return;
+    }
+    asio::post(io_, [this] { look_at_streams(); });
   }
   void add(tcp::socket&& socket);
   void drop(std::uint64_t id);
@@ -187,6 +191,7 @@ class Worker {
 
  private:
   void look();
+  void look_at_streams();
   void evict_one();
   void begin_stop();
   void close_all();
@@ -195,6 +200,9 @@ class Worker {
   Shared& shared_;
   asio::io_context io_{1};
   asio::steady_timer timer_;
+  asio::steady_timer rest_;  ///< of the streams
+  SteadyTime rest_until_ = SteadyTime::min();
+  Guarded<std::vector<std::uint64_t>> woken_;
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::uint64_t last_id_ = 0;
@@ -243,7 +251,6 @@ void Session::say_it_is_https() {
 void Session::close() {
   closed_ = true;
   source_.reset();
-  pause_.cancel();
   ErrorCode ignored;
   stream_.lowest_layer().close(ignored);
 }
@@ -410,43 +417,46 @@ void Session::begin_stream(Response response) {
   asio::async_write(stream_, asio::buffer(head_),
                     counted([this](const ErrorCode& error, std::size_t) {
                       writing_ = false;
-                      return error ? close() : pump();
+                      error ? close() : void(pump());
                     }));
 }
 
-/// Send what the stream has, one piece at a time; the next is taken when this one is out.
-void Session::pump() {
-  if (writing_ || !source_) return;
-  if (worker_.stopping()) return end_stream();
-  if (steady_clock::now() < rests_until_) return rest();
+/// Send what the stream has, one piece at a time; the next is taken when this one is out. Whether
+/// there was a piece.
+bool Session::pump() {
+  if (writing_ || !source_) return false;
+  if (worker_.stopping()) {
+    end_stream();
+    return false;
+  }
   woken_ = false;  // before taking: what comes from now on wakes us again
   body_ = source_->take(kPiece);
   if (body_.empty()) {
     if (source_->ended()) end_stream();
-    return;
+    return false;
   }
-  if (body_.size() < kLot) rests_until_ = steady_clock::now() + kStreamPause;
-  char size[24] = {};
-  if (framing_ == Framing::Chunked) std::snprintf(size, sizeof size, "%zx\r\n", body_.size());
-  head_ = size;
-  const std::string_view tail = framing_ == Framing::Chunked ? "\r\n" : "";
+  const bool lot = body_.size() >= kLot;
+  if (framing_ == Framing::Chunked) {
+    // All in one buffer: each buffer would be a TLS record and a system call of its own.
+    char size[24];
+    const int length = std::snprintf(size, sizeof size, "%zx\r\n", body_.size());
+    body_.reserve(body_.size() + kFrame);
+    body_.insert(0, size, static_cast<std::size_t>(length)).append("\r\n");
+  }
   writing_ = true;
-  const std::array<asio::const_buffer, 3> all = {asio::buffer(head_), asio::buffer(body_),
-                                                 asio::buffer(tail.data(), tail.size())};
-  asio::async_write(stream_, all, counted([this](const ErrorCode& error, std::size_t) {
+  asio::async_write(stream_, asio::buffer(body_),
+                    counted([this, lot](const ErrorCode& error, std::size_t) {
                       writing_ = false;
-                      return error ? close() : pump();
+                      if (error) return close();
+                      lot ? void(pump()) : look_later();
                     }));
+  return true;
 }
 
-void Session::rest() {
-  if (resting_) return;
-  resting_ = true;
-  pause_.expires_at(rests_until_);
-  pause_.async_wait(counted([this](const ErrorCode&, std::size_t) {
-    resting_ = false;
-    pump();
-  }));
+/// On our own thread. A wake that came while we were writing was not heeded, so ask once more.
+void Session::look_later() {
+  woken_ = true;
+  worker_.post_wake(id_);
 }
 
 void Session::end_stream() {
@@ -494,7 +504,7 @@ void Session::close_politely() {
 }
 
 void Session::begin_stop() {
-  if (state_ == State::Streaming) return pump();
+  if (state_ == State::Streaming) return void(pump());
   if (state_ != State::Answering && state_ != State::Closing) close();
 }
 
@@ -553,6 +563,27 @@ void Worker::look() {
   if (next != kNever) arm(std::max(next, now + milliseconds(stopping_ ? 0 : 100)));
 }
 
+/// Give every woken stream its turn, unless they rest; then they are looked at afterwards.
+void Worker::look_at_streams() {
+  const SteadyTime now = steady_clock::now();
+  if (now < rest_until_ && !stopping_) {
+    rest_.expires_at(rest_until_);
+    rest_.async_wait([this](const ErrorCode& aborted) {
+      if (!aborted) look_at_streams();
+    });
+    return;
+  }
+  std::vector<std::uint64_t> woken;
+  woken_.lock()->swap(woken);
+  int sent = 0;
+  for (const std::uint64_t id : woken) {
+    const auto found = sessions_.find(id);
+    if (found != sessions_.end() && !found->second->closed() && found->second->wake()) ++sent;
+  }
+  if (sent == 0) return;
+  rest_until_ = now + std::clamp<Duration>(sent * kPausePerStream, kStreamPause, kLongestPause);
+}
+
 void Worker::evict_one() {
   Session* oldest = nullptr;
   std::uint64_t oldest_id = 0;
@@ -572,6 +603,7 @@ void Worker::begin_stop() {
   if (stopping_) return;
   stopping_ = true;
   timer_.cancel();
+  rest_.cancel();
   std::vector<std::uint64_t> gone;
   for (auto& [id, session] : sessions_) {
     session->begin_stop();

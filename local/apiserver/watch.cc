@@ -12,6 +12,11 @@ namespace millrace::apiserver {
 namespace {
 
 constexpr std::size_t kBatch = 64;  ///< storage events taken together
+/// Initial objects read together: several informers that start at once would otherwise hold every
+/// object several times, which scatters the heap.
+constexpr std::size_t kInitialPage = 100;
+/// Around an object: type, braces, line end; also of a piece on its way out [bytes].
+constexpr std::size_t kFrame = 48;
 /// Watches without a limit of their own end after half an hour to an hour. Source: Kubernetes,
 /// --min-request-timeout.
 constexpr std::int64_t kShortestSeconds = 1800;
@@ -24,7 +29,9 @@ std::string_view name_of(storage::EventType type) {
 
 /// What a watch needs to begin with.
 struct Start {
-  std::vector<storage::RecordRef> initial;  ///< shown as ADDED first
+  std::vector<storage::RecordRef> initial;  ///< shown as ADDED first, a page at a time
+  bool more = false;                        ///< there is another page, after the key of ...
+  storage::Key last;                        ///< ... the last one read
   std::unique_ptr<storage::Subscription> subscription;
   std::uint64_t version = 0;  ///< events up to it are not shown
   bool with_objects = false;
@@ -42,10 +49,11 @@ struct Settings {
 
 class WatchStream final : public Stream {
  public:
-  WatchStream(const Clock& clock, std::shared_ptr<Timers> timers, std::shared_ptr<Waker> waker,
-              std::shared_ptr<std::atomic<bool>> armed, Renderer renderer, Settings settings,
-              Start start)
-      : clock_(clock),
+  WatchStream(const storage::Storage& storage, const Clock& clock, std::shared_ptr<Timers> timers,
+              std::shared_ptr<Waker> waker, std::shared_ptr<std::atomic<bool>> armed,
+              Renderer renderer, Settings settings, Start start)
+      : storage_(storage),
+        clock_(clock),
         timers_(std::move(timers)),
         waker_(std::move(waker)),
         armed_(std::move(armed)),
@@ -96,17 +104,59 @@ class WatchStream final : public Stream {
   }
 
   void show(std::string& out, std::string_view type, std::string_view json) {
+    if (renderer_.plain()) return append(out, type, json);
     append(out, type, renderer_.watched(json, columns(), clock_.now()));
   }
 
+  /// Room for what events may become, in one piece.
+  static void make_room(std::string& out, const std::vector<storage::Event>& events) {
+    std::size_t most = out.size() + kFrame;
+    for (const storage::Event& event : events) most += event.now->json.size() + kFrame;
+    out.reserve(most);
+  }
+
+  bool initial_left() const { return given_ < start_.initial.size() || start_.more; }
+
   void give_initial(std::string& out, std::size_t limit) {
-    while (given_ < start_.initial.size() && (out.empty() || out.size() < limit)) {
+    while (initial_left() && (out.empty() || out.size() < limit)) {
+      if (given_ == start_.initial.size()) {
+        read_page(out);
+        continue;
+      }
       show(out, "ADDED", start_.initial[given_]->json);
       start_.initial[given_++].reset();
     }
-    if (given_ < start_.initial.size() || !settings_.initial_events_end) return;
+    if (ended_ || initial_left() || !settings_.initial_events_end) return;
     settings_.initial_events_end = false;
     append(out, "BOOKMARK", renderer_.bookmark(start_.version, true, columns()));
+  }
+
+  /// The next initial objects, of the same moment. Where the history no longer reaches back to it,
+  /// the changes since are lost as well: the client has to begin again.
+  void read_page(std::string& out) {
+    start_.initial.clear();
+    given_ = 0;
+    start_.more = false;
+    auto page = storage_.list(start_.last.resource, settings_.ns, &start_.last, kInitialPage,
+                              start_.version);
+    if (!page.ok()) return end_expired(out);
+    if (page->records.empty()) return;
+    start_.more = page->more;
+    start_.last = page->records.back()->key;
+    for (storage::RecordRef& record : page->records) {
+      if (settings_.selector.empty() || settings_.selector.matches(record->attributes)) {
+        start_.initial.push_back(std::move(record));
+      }
+    }
+  }
+
+  void end_expired(std::string& out) {
+    append(out, "ERROR",
+           status_json(refuse(410, "Expired",
+                              "too old resource version: " +
+                                  std::to_string(start_.subscription->position()))
+                           .value()));
+    ended_ = true;
   }
 
   bool concerns(const storage::Record& record) const {
@@ -135,19 +185,12 @@ class WatchStream final : public Stream {
   }
 
   void pull(std::string& out, std::size_t limit) {
-    if (given_ < start_.initial.size()) return;
+    if (ended_ || initial_left()) return;
     while (out.size() < limit) {
       auto events = start_.subscription->take(kBatch);
-      if (!events.ok()) {
-        append(out, "ERROR",
-               status_json(refuse(410, "Expired",
-                                  "too old resource version: " +
-                                      std::to_string(start_.subscription->position()))
-                               .value()));
-        ended_ = true;
-        return;
-      }
+      if (!events.ok()) return end_expired(out);
       if (events->empty()) break;
+      if (settings_.ns.empty() && settings_.selector.empty()) make_room(out, *events);
       for (const storage::Event& event : *events) translate(out, event);
     }
   }
@@ -158,7 +201,7 @@ class WatchStream final : public Stream {
   }
 
   void give_by_time(std::string& out) {
-    if (ended_ || given_ < start_.initial.size()) return;
+    if (ended_ || initial_left()) return;
     const SteadyTime now = clock_.steady();
     if (now < std::min(next_bookmark_, settings_.deadline)) return;
     // The last bookmark lets the client go on from here without a new list.
@@ -171,6 +214,7 @@ class WatchStream final : public Stream {
     timers_->set(waker_, std::min(next_bookmark_, settings_.deadline));
   }
 
+  const storage::Storage& storage_;
   const Clock& clock_;
   const std::shared_ptr<Timers> timers_;
   const std::shared_ptr<Waker> waker_;
@@ -201,8 +245,10 @@ Answer<Start> begin(Context& context, const Target& target, const ListOptions& o
     std::uint64_t from = 0;
     start.with_objects = with_objects;
     if (with_objects) {
-      auto selection = select(context, target, options.selector, nullptr, 0, 0);
+      auto selection = select(context, target, options.selector, nullptr, kInitialPage, 0);
       if (!selection) return Refused(std::move(selection).error());
+      start.more = selection->more && !selection->records.empty();
+      if (start.more) start.last = selection->records.back()->key;
       start.initial = std::move(selection->records);
       start.version = selection->version;
       from = start.version;
@@ -266,9 +312,9 @@ Answer<Response> watch_objects(Context& context, const Request& request, const T
   settings.deadline = context.clock.steady() + std::chrono::seconds(seconds);
   settings.bookmark_interval = context.options.bookmark_interval;
   Response response;
-  response.stream = std::make_unique<WatchStream>(context.clock, context.timers, std::move(waker),
-                                                  std::move(armed), *std::move(renderer),
-                                                  std::move(settings), *std::move(start));
+  response.stream = std::make_unique<WatchStream>(
+      context.storage, context.clock, context.timers, std::move(waker), std::move(armed),
+      *std::move(renderer), std::move(settings), *std::move(start));
   return response;
 }
 

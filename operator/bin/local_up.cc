@@ -107,15 +107,20 @@ int serve(const cli::LocalOptions& options, const mode::DataDir& dir, const Cloc
                      kv("data", dir.path())});
   announce(&owner, "");
   runtime::return_free_memory();
-  // Once work has come to rest, the memory it took is given back.
+  // Once work has come to rest, the memory it took is given back; free pages already when it is
+  // slow, as events are written for minutes after a burst of runs.
   constexpr std::uint64_t kMuchWork = 100;  // [writes]
   std::uint64_t last = local.version();
   std::uint64_t returned = last;
+  std::uint64_t trimmed = last;
   while (pause.wait(std::chrono::seconds(3), waiter.token())) {
     const std::uint64_t version = local.version();
     if (version == last && version >= returned + kMuchWork) {
       local.rest();
-      returned = version;
+      returned = trimmed = version;
+    } else if (version < last + kMuchWork && version >= trimmed + kMuchWork) {
+      runtime::return_free_memory();
+      trimmed = version;
     }
     last = version;
   }

@@ -322,6 +322,18 @@ TEST_F(ServerTest, StreamsWhatComesAndGoesOnAfterwards) {
   EXPECT_TRUE(raw.read_answer().ends_with("GET /next"));
 }
 
+TEST_F(ServerTest, LosesNothingOfAStreamThatIsFedWhileItIsSent) {
+  RawConnection raw(server().address());
+  raw.send("GET /stream HTTP/1.1\r\nHost: x\r\n" + kBearer + "\r\n");
+  raw.read_until("\r\n\r\n");
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 50; ++i) feed_.put("x");
+    feed_.put("end");  // the last of a round, so that one wake that is lost is not made up for
+    const std::string got = raw.read_until("end\r\n");
+    ASSERT_EQ(std::count(got.begin(), got.end(), 'x'), 50) << got;
+  }
+}
+
 TEST_F(ServerTest, StreamsToOldClientsUntilItCloses) {
   feed_.text = "all of it";
   feed_.ended = true;

@@ -70,6 +70,41 @@ TEST_F(WatchFixture, EndsTheInitialObjectsWithABookmark) {
   EXPECT_EQ(taken(*stream), "ADDED a, BOOKMARK");
 }
 
+TEST_F(WatchFixture, ShowsManyInitialObjectsAsTheyWereAtItsBeginning) {
+  const auto name = [](int n) { return "m-" + std::to_string(1000 + n); };
+  std::string want;
+  for (int n = 0; n < 350; ++n) {
+    const std::string label = n % 2 == 0 ? "1" : "2";
+    ASSERT_EQ(
+        call("POST", kMaps,
+             R"({"metadata":{"name":")" + name(n) + R"(","labels":{"x":")" + label + R"("}}})")
+            .status,
+        201);
+    if (n % 2 == 0) want += (want.empty() ? "ADDED " : ", ADDED ") + name(n);
+  }
+  auto stream = watch(
+      "&labelSelector=x=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+      "&allowWatchBookmarks=true");
+  // Written before the last of them are read: shown as they were, and then the changes.
+  ASSERT_EQ(call("DELETE", std::string(kMaps) + "/" + name(348)).status, 200);
+  ASSERT_EQ(
+      call("PATCH", std::string(kMaps) + "/" + name(346), R"({"data":{"k":"v"}})", kMerge).status,
+      200);
+  ASSERT_EQ(create_map("zz").status, 201);
+  EXPECT_EQ(taken(*stream), want + ", BOOKMARK, DELETED " + name(348) + ", MODIFIED " + name(346));
+}
+
+TEST_F(WatchFixture, ExpiresWhenTheHistoryEndsAmongTheInitialObjects) {
+  for (int n = 0; n < 350; ++n) ASSERT_EQ(create_map("m-" + std::to_string(n)).status, 201);
+  auto stream = watch("");
+  ASSERT_EQ(create_map("later").status, 201);
+  storage_->compact();
+  const std::string text = stream->take(1 << 20);
+  EXPECT_NE(text.find("\"type\":\"ADDED\""), std::string::npos);
+  EXPECT_NE(text.find("\"reason\":\"Expired\""), std::string::npos);
+  EXPECT_TRUE(stream->ended());
+}
+
 TEST_F(WatchFixture, BookmarksAndEndsByTheClock) {
   auto stream = watch("&resourceVersion=1&allowWatchBookmarks=true&timeoutSeconds=90");
   std::atomic<int> woken = 0;
