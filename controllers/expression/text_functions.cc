@@ -132,7 +132,7 @@ Result<Item> do_matches(Call& call) {
   const auto matcher = Matcher::parse(call.at(1).as_string());
   if (!matcher.ok()) return fail(Code::Invalid, "matches: " + matcher.error().message);
   // Each byte may meet each state; a state costs some nanoseconds.
-  MR_TRY(call.meter.work(1 + (call.at(0).as_string().size() + 1) * matcher->cost() / 16));
+  MR_TRY(call.meter.work(1 + (call.at(0).as_string().size() + 1) * matcher->cost() / 8));
   return Item(Value(matcher->found_in(call.at(0).as_string())));
 }
 
