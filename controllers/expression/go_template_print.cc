@@ -42,6 +42,9 @@ void append_number(std::string& out, double number, Spelling spelling) {
   append_double(out, number, plain ? std::chars_format::fixed : std::chars_format::scientific);
 }
 
+/// Whether Go writes the number, which is a float there, without exponent.
+bool is_short(std::int64_t number) { return number > -1'000'000 && number < 1'000'000; }
+
 void append_go(std::string& out, const Value& value) {
   if (value.is_null()) {
     out += "<nil>";
@@ -343,8 +346,7 @@ void append_value(std::string& out, Item item, Spelling spelling) {
     out += item->as_string();
   } else if (item->is_bool()) {
     out += item->as_bool() ? "true" : "false";
-  } else if (item->is_int() &&
-             (spelling == Spelling::Json || std::llabs(item->as_int()) < 1000000)) {
+  } else if (item->is_int() && (spelling == Spelling::Json || is_short(item->as_int()))) {
     out += std::to_string(item->as_int());
   } else if (item->is_number()) {
     append_number(out, item->as_double(), spelling);
