@@ -18,8 +18,7 @@ namespace millrace::expression {
 
 /// Bounds of one evaluation; for `render` of the whole document.
 struct Limits {
-  /// Units of work: one for each operation, each 64 bytes and each item looked at. The default
-  /// takes some ten milliseconds.
+  /// Units of work: one for each operation, each 64 bytes and each item looked at.
   std::size_t work = 1'000'000;
   /// Any one value [bytes], counted in memory: text as long as it is, 40 for each item.
   std::size_t value_bytes = std::size_t{1} << 20;
