@@ -218,8 +218,11 @@ Result<TargetPolicy::Server> TargetPolicy::parse_server(const std::string& text)
   std::string_view host = text;
   std::string_view port;
   if (host.starts_with('[')) {
-    const std::size_t end = std::min(host.find(']'), host.size());
-    port = host.substr(std::min(end + 1, host.size()));
+    const std::size_t end = host.find(']');
+    if (end == std::string_view::npos) {
+      return fail(Code::Invalid, "\"" + text + "\" has no closing bracket");
+    }
+    port = host.substr(end + 1);
     host = host.substr(1, end - 1);
   } else if (!IpAddress::parse(host) && host.find(':') != std::string_view::npos) {
     port = host.substr(host.find(':'));

@@ -53,11 +53,11 @@ class TargetRule {
 
 /// What a policy is made of.
 struct TargetRules {
-  std::vector<std::string> allow;
-  std::vector<std::string> deny;
+  std::vector<std::string> allow = {};
+  std::vector<std::string> deny = {};
   /// The API server: "host", "host:port", "10.0.0.1:443", "[fd00::1]:443". Without a port all
   /// ports.
-  std::vector<std::string> own_servers;
+  std::vector<std::string> own_servers = {};
   std::string setting = "http";  ///< what messages call the place of `allow` and `deny`
 };
 
