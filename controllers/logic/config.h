@@ -1,7 +1,9 @@
 /// The operator's configuration as far as plans depend on it: config/millrace.yaml.
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "kubeclient/codec/describe.h"
 
@@ -48,6 +50,9 @@ struct AdapterImages {
 struct Config {
   AdapterImages adapter_images;
   JobController job_controller = JobController::Millrace;
+  /// Image → command and arguments: what stands for the image's entry point where local mode runs
+  /// containers as plain processes. A cluster takes no notice.
+  std::map<std::string, std::vector<std::string>> image_commands;
   /// Run the Jobs that name no manager too: the API server has no Job controller of its own. Set by
   /// local mode only, hence no key of the file: on a cluster two would run the same Job.
   bool run_unmanaged_jobs = false;
@@ -60,6 +65,9 @@ struct Config {
     v.field("jobController", self.job_controller,
             {.doc = "Who runs the Jobs: `millrace` (fast; needs Kubernetes 1.32) or `kubernetes`.",
              .default_json = "\"millrace\""});
+    v.field("imageCommands", self.image_commands,
+            {.doc = "Local mode without a container engine: the command that stands for the entry "
+                    "point of an image, by image."});
   }
 };
 

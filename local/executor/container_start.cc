@@ -137,7 +137,10 @@ Result<SpawnRequest> Kubelet::make_request(PodRun& run, std::size_t i, Container
   // Added last: a pod cannot take our marks off its processes.
   environment.emplace_back("MILLRACE_POD_UID", run.object->metadata.uid);
   environment.emplace_back("MILLRACE_INSTANCE", mode_.instance);
-  const Command command = command_of(container, environment);
+  const auto known = options_.image_commands.find(container.image);
+  const bool has_entry_point = !engine && known != options_.image_commands.end();
+  const Command command = command_of(container, environment,
+                                     has_entry_point ? known->second : std::vector<std::string>());
 
   SpawnRequest request;
   if (engine) {
@@ -159,7 +162,9 @@ Result<SpawnRequest> Kubelet::make_request(PodRun& run, std::size_t i, Container
   if (command.command.empty()) {
     return fail(Code::Invalid, "container " + container.name +
                                    ": command is not set; the image's entry point is not known "
-                                   "where commands run as plain processes: set command");
+                                   "where commands run as plain processes: set command, or give "
+                                   "image " +
+                                   container.image + " one under imageCommands (--config)");
   }
   request.argv = command.command;
   request.argv.insert(request.argv.end(), command.args.begin(), command.args.end());

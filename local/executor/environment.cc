@@ -252,7 +252,8 @@ Result<Pairs> environment_of(const PodFacts& facts, const ContainerSpec& contain
   return out;
 }
 
-Command command_of(const ContainerSpec& container, const Pairs& environment) {
+Command command_of(const ContainerSpec& container, const Pairs& environment,
+                   const std::vector<std::string>& entry_point) {
   const KeyValues values = map_of(environment);
   Command out;
   const auto add = [&](const char* key, std::vector<std::string>& words) {
@@ -261,6 +262,7 @@ Command command_of(const ContainerSpec& container, const Pairs& environment) {
     for (const Value& word : list->items()) words.push_back(expand(word.as_string(), values));
   };
   add("command", out.command);
+  if (out.command.empty()) out.command = entry_point;
   add("args", out.args);
   return out;
 }

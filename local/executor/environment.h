@@ -49,12 +49,13 @@ Result<std::vector<std::pair<std::string, std::string>>> environment_of(
     const PodFacts& facts, const ContainerSpec& container,
     const std::vector<std::pair<std::string, std::string>>& base, const Lookup& lookup);
 
-/// command and args, expanded. Empty without a command.
+/// command and args, expanded; without a command, `entry_point` as it is.
 struct Command {
   std::vector<std::string> command;
   std::vector<std::string> args;
 };
 Command command_of(const ContainerSpec& container,
-                   const std::vector<std::pair<std::string, std::string>>& environment);
+                   const std::vector<std::pair<std::string, std::string>>& environment,
+                   const std::vector<std::string>& entry_point = {});
 
 }  // namespace millrace::executor

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "kubeclient/base/result.h"
 #include "kubeclient/client/client.h"
@@ -27,6 +29,8 @@ struct ExecutorOptions {
   Runtime runtime = Runtime::Auto;
   int parallelism = 0;    ///< pods at once; 0: as many as the machine can bear (see README)
   std::string path = {};  ///< PATH of the pods' processes; empty: that of this process
+  /// Process only: command and arguments that stand for the entry point of an image, by image.
+  std::map<std::string, std::vector<std::string>> image_commands = {};
   // How a pod names the object it was made for, so that its Events reach that too; empty: it does
   // not.
   std::string run_label = {};        ///< the object's name

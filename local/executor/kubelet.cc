@@ -409,11 +409,18 @@ void Kubelet::tell(const PodRun& run, const char* type, const char* reason, std:
 
 void Kubelet::tell_image_ignored(const PodRun& run) {
   if (!mode_.engine.empty() || told_images_.size() > kMostTold) return;
+  // An image with a command of its own here is not ignored.
+  const auto& containers = run.spec.containers;
+  const auto ignored =
+      std::find_if(containers.rbegin(), containers.rend(), [this](const ContainerSpec& container) {
+        return !options_.image_commands.contains(container.image);
+      });
+  if (ignored == containers.rend()) return;
   const PodMeta& meta = run.object->metadata;
   const std::string& owner =
       options_.run_label.empty() ? meta.name : meta.label(options_.run_label);
   const std::string& owner_uid = meta.label(options_.run_uid_label);
-  const std::string image = run.spec.containers.back().image;
+  const std::string& image = ignored->image;
   const std::string note =
       "no podman or docker is used: the command runs as a plain process of "
       "this machine, and the image " +

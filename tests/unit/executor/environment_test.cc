@@ -26,6 +26,28 @@ TEST(Expand, ReplacesWhatIsKnownAndKeepsTheRest) {
   for (const auto& c : cases) EXPECT_EQ(expand(c.text, {{"A", "1"}, {"B", "2"}}), c.want) << c.text;
 }
 
+TEST(CommandOf, PutsTheEntryPointWhereNoCommandIs) {
+  const struct {
+    const char* name;
+    const char* container;
+    std::vector<std::string> entry_point;
+    std::vector<std::string> command;
+    std::vector<std::string> args;
+  } cases[] = {
+      {"command only", R"x({"command":["a","$(X)"]})x", {}, {"a", "1"}, {}},
+      {"command beats it", R"({"command":["a"],"args":["b"]})", {"e"}, {"a"}, {"b"}},
+      {"args come after it", R"x({"args":["--k=$(X)"]})x", {"e", "$(X)"}, {"e", "$(X)"}, {"--k=1"}},
+      {"nothing is known", R"({"args":["b"]})", {}, {}, {"b"}},
+  };
+  for (const auto& c : cases) {
+    ContainerSpec container;
+    container.body = json(c.container);
+    const Command made = command_of(container, {{"X", "1"}}, c.entry_point);
+    EXPECT_EQ(made.command, c.command) << c.name;
+    EXPECT_EQ(made.args, c.args) << c.name;
+  }
+}
+
 TEST(ParseQuantity, ReadsKubernetesUnits) {
   const struct {
     const char* text;

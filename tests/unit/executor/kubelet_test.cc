@@ -71,6 +71,25 @@ TEST(Kubelet, SaysWhyAProgramCannotRun) {
             "ContainerCannotRun");
 }
 
+TEST(Kubelet, RunsTheCommandThatStandsForAnImage) {
+  ExecutorOptions options;
+  options.image_commands = {{"adapter:1", {"echo", "as adapter"}}};
+  PodWorld world(options);
+  const auto pod_with = [&](const std::string& name, const std::string& more) {
+    world.create_pod(
+        name, "{restartPolicy: Never, containers: [{name: main, image: 'adapter:1'" + more + "}]}");
+  };
+  pod_with("bare", "");
+  pod_with("args", ", args: [--url=x]");
+  pod_with("command", ", command: [echo, other], args: [z]");
+  for (const auto& [name, want] : {std::pair("bare", "as adapter\n"),
+                                   {"args", "as adapter --url=x\n"},
+                                   {"command", "other z\n"}}) {
+    world.await_phase(name, "Succeeded");
+    EXPECT_EQ(world.logs(name, "main"), want) << name;
+  }
+}
+
 TEST(Kubelet, WaitsWithTheCureWhereTheSpecCannotBeMet) {
   PodWorld world;
   world.create_pod("no-command", "containers:\n- {name: main, image: x}");
