@@ -19,6 +19,7 @@
 #include "local/apiserver/watch.h"
 #include "local/apiserver/write_verbs.h"
 #include "local/apiserver/writes.h"
+#include "local/patch/managed_fields.h"
 
 namespace millrace::apiserver {
 namespace {
@@ -35,6 +36,13 @@ Error to_error(const Refusal& refusal) {
   return error;
 }
 
+const schema::Kind* find_kind(const storage::Key& key) {
+  for (const schema::Kind& kind : schema::kinds()) {
+    if (kind.to_stored == nullptr && kind.storage_name() == key.resource) return &kind;
+  }
+  return nullptr;
+}
+
 /// Housekeeping writes as requests do.
 class Writer final : public GarbageWriter {
  public:
@@ -43,9 +51,7 @@ class Writer final : public GarbageWriter {
   Result<void> remove(const storage::Key& key, const std::string& uid,
                       Propagation propagation) override {
     Target target;
-    for (const schema::Kind& kind : schema::kinds()) {
-      if (kind.to_stored == nullptr && kind.storage_name() == key.resource) target.kind = &kind;
-    }
+    target.kind = find_kind(key);
     if (target.kind == nullptr) return fail(Code::NotFound, key.resource + " are not served");
     target.ns = key.ns;
     target.name = key.name;
@@ -59,7 +65,16 @@ class Writer final : public GarbageWriter {
 
   Result<void> edit(const storage::Key& key, const std::string& uid,
                     const std::function<bool(codec::Value&)>& edit) override {
-    return edit_as_server(context_, key, uid, edit);
+    const schema::Kind* kind = find_kind(key);
+    return edit_as_server(context_, key, uid, [&](codec::Value& object) {
+      const codec::Value old = object;
+      if (!edit(object)) return false;
+      // What is taken out has no owner any more.
+      patch::track_update(object, &old, *kind->type,
+                          {"kube-controller-manager", kind->resource.api_version(), ""},
+                          context_.clock.now());
+      return true;
+    });
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include "local/apiserver/draft.h"
 #include "local/apiserver/first_objects.h"
+#include "local/apiserver/warnings.h"
 #include "local/apiserver/writes.h"
 #include "local/patch/managed_fields.h"
 #include "local/schema/fit.h"
@@ -94,6 +95,29 @@ void bind_to_node(Value& object, const schema::Kind& kind, const std::string& no
   if (name.as_string().empty()) name = node;
 }
 
+/// Strategy, validation and storage of an object that has its name.
+Answer<std::string> finish(Context& context, const Target& target, Value object,
+                           const WriteOptions& options, Time now) {
+  const schema::Kind& kind = *target.kind;
+  Creation creation{now, context.identities.uid(), nullptr};
+  creation.address_taken = [&context](std::string_view address) {
+    return address_taken(context, address);
+  };
+  prepare_create(object, kind, creation);
+  bind_to_node(object, kind, context.options.default_node);
+  Problems problems = validate_create(object, kind);
+  for (auto& problem : schema::validate(object, nullptr, kind)) {
+    problems.push_back(std::move(problem));
+  }
+  if (!problems.empty()) {
+    return invalid(group_in_complaints(kind), kind.resource.kind, text_at(object, "name"),
+                   problems);
+  }
+  if (options.warnings != nullptr) *options.warnings = write_warnings(object, nullptr, kind);
+  settle_create(object, kind);
+  return store(context, target, object, options);
+}
+
 }  // namespace
 
 Answer<std::string> create_object(Context& context, const Target& target, Value object,
@@ -112,32 +136,22 @@ Answer<std::string> create_object(Context& context, const Target& target, Value 
   // What a client says of the status at birth is dropped; nobody owns it.
   if (kind.status) object.erase("status");
   if (tracking == Tracking::Needed) {
+    // Taken off before anybody could own them.
+    object["metadata"].erase("deletionTimestamp");
+    object["metadata"].erase("deletionGracePeriodSeconds");
     patch::track_update(object, nullptr, *kind.type,
                         {options.manager, kind.resource.api_version(), ""}, now);
   }
   const std::string base = text_at(object, "generateName");
-  const bool generated = text_at(object, "name").empty() && !base.empty();
-  if (generated) object["metadata"]["name"] = generated_name(base, context.identities.suffix());
-  Creation creation{now, context.identities.uid(), nullptr};
-  creation.address_taken = [&context](std::string_view address) {
-    return address_taken(context, address);
-  };
-  prepare_create(object, kind, creation);
-  bind_to_node(object, kind, context.options.default_node);
-  Problems problems = validate_create(object, kind);
-  for (auto& problem : schema::validate(object, nullptr, kind)) {
-    problems.push_back(std::move(problem));
+  if (!text_at(object, "name").empty() || base.empty()) {
+    return finish(context, target, std::move(object), options, now);
   }
-  if (!problems.empty()) {
-    return invalid(group_in_complaints(kind), kind.resource.kind, text_at(object, "name"),
-                   problems);
-  }
-  settle_create(object, kind);
   for (int attempt = 1;; ++attempt) {
-    auto stored = store(context, target, object, options);
-    if (stored || !generated || stored.error().reason != "AlreadyExists") return stored;
-    if (attempt == kNameAttempts) return stored;
-    object["metadata"]["name"] = generated_name(base, context.identities.suffix());
+    Value candidate = object;  // labels and selectors of some kinds follow the name
+    candidate["metadata"]["name"] = generated_name(base, context.identities.suffix());
+    auto stored = finish(context, target, std::move(candidate), options, now);
+    const bool again = !stored && stored.error().reason == "AlreadyExists";
+    if (!again || attempt == kNameAttempts) return stored;
   }
 }
 

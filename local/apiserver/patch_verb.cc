@@ -7,6 +7,7 @@
 #include "local/apiserver/reads.h"
 #include "local/apiserver/render.h"
 #include "local/apiserver/request_body.h"
+#include "local/apiserver/warnings.h"
 #include "local/apiserver/write_verbs.h"
 #include "local/apiserver/writes.h"
 #include "local/patch/managed_fields.h"
@@ -106,6 +107,7 @@ class Patch {
     strict.insert(strict.end(), result->unknown.begin(), result->unknown.end());
     const std::string error = strict_error(std::move(strict), validation_, warnings);
     if (!error.empty()) return wrong_result(before, error);
+    merge_owners(object, Sent::AsPatch, warnings);
     return Edited{std::move(object), Tracking::Needed};
   }
 
@@ -179,6 +181,12 @@ Answer<Edited> apply_to(const Value* live, const Value& body, const Target& targ
                               options.force, now);
   if (!applied.ok()) return from_patch(applied.error());
   if (!applied->conflicts.empty()) return apply_conflict(applied->conflicts);
+  if (kind.custom) {
+    const auto problems = schema::null_problems(body, kind, target.subresource);
+    if (!problems.empty()) {
+      return invalid(kind.resource.group, kind.resource.kind, target.name, problems);
+    }
+  }
   // Built-in kinds pass through their types, which write values in one way only ("0.5" as "500m").
   if (!kind.custom) {
     if (auto fitted = schema::fit(applied->object, kind); !fitted.ok()) {
@@ -189,7 +197,14 @@ Answer<Edited> apply_to(const Value* live, const Value& body, const Target& targ
 }
 
 Answer<Response> serve_apply(Context& context, const Request& request, const Target& target,
-                             const Renderer& renderer, const WriteOptions& options) {
+                             const Renderer& renderer, WriteOptions options) {
+  std::vector<std::string> warnings;
+  options.warnings = &warnings;
+  const auto answer = [&](const std::string& json, int status) {
+    auto response = renderer.object(json, status);
+    if (response) add_warnings(*response, warnings);
+    return response;
+  };
   auto body = apply_body(request, target);
   if (!body) return Refused(std::move(body).error());
   const auto edit = [&](const Value& old) {
@@ -199,7 +214,7 @@ Answer<Response> serve_apply(Context& context, const Request& request, const Tar
   const bool absent = !stored && stored.error().code == 404 && target.subresource.empty();
   if (!absent) {
     if (!stored) return Refused(std::move(stored).error());
-    return renderer.object(*stored, 200);
+    return answer(*stored, 200);
   }
   const Value* uid = body->at_path({"metadata", "uid"});
   if (uid != nullptr && !uid->as_string().empty()) {
@@ -217,7 +232,7 @@ Answer<Response> serve_apply(Context& context, const Request& request, const Tar
     made = update_object(context, target, options, Method::Patch, edit);
   }
   if (!made) return Refused(std::move(made).error());
-  return renderer.object(*made, 201);
+  return answer(*made, 201);
 }
 
 }  // namespace
@@ -233,6 +248,8 @@ Answer<Response> patch_object(Context& context, const Request& request, const Ta
   if (*what == PatchKind::Apply) {
     return serve_apply(context, request, target, *renderer, *options);
   }
+  std::vector<std::string> warnings;
+  options->warnings = &warnings;
   Patch patch(request, *target.kind, *what, options->validation);
   const auto edit = [&patch](const Value& old) { return patch(old); };
   auto stored = update_object(context, target, *options, Method::Patch, edit);
@@ -242,6 +259,7 @@ Answer<Response> patch_object(Context& context, const Request& request, const Ta
   }
   auto response = renderer->object(*stored, 200);
   if (response) add_warnings(*response, patch.warnings);
+  if (response) add_warnings(*response, warnings);
   return response;
 }
 

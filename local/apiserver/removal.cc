@@ -53,6 +53,9 @@ std::optional<Refused> check_immortal(const Target& target) {
   return refusal;
 }
 
+/// Kinds that are given time to end. Source: Kubernetes, rest.RESTGracefulDeleteStrategy.
+bool goes_in_two_steps(const schema::Kind& kind) { return kind.storage_name() == "pods"; }
+
 /// One attempt on `record`; nothing when somebody else wrote in between.
 Answer<std::optional<Deleted>> attempt(Context& context, const Target& target,
                                        const DeleteOptions& options,
@@ -68,7 +71,15 @@ Answer<std::optional<Deleted>> attempt(Context& context, const Target& target,
   if (options.dry_run) {
     return Outcome({draft->wire.with(record.version), record.uid, gone});
   }
-  auto stored = gone ? context.storage.remove(key_of(target), record.version, draft->build())
+  std::uint64_t version = record.version;
+  if (gone && goes_in_two_steps(kind) && !(object == read_stored(record.json, kind))) {
+    // As there, its watchers see that it is to go before it goes.
+    auto marked = context.storage.update(key_of(target), version, draft->build());
+    if (!marked.ok() && marked.error().code == Code::Conflict) return Outcome();
+    if (!marked.ok()) return from_storage(marked.error(), kind, target.name);
+    version = (*marked)->version;
+  }
+  auto stored = gone ? context.storage.remove(key_of(target), version, draft->build())
                      : context.storage.update(key_of(target), record.version, draft->build());
   if (stored.ok()) return Outcome({(*stored)->json, record.uid, gone});
   if (stored.error().code == Code::Conflict) return Outcome();

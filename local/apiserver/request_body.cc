@@ -6,6 +6,7 @@
 #include "kubeclient/base/hash.h"
 #include "kubeclient/base/json_quote.h"
 #include "kubeclient/codec/yaml.h"
+#include "local/apiserver/warnings.h"
 #include "local/schema/protobuf.h"
 
 namespace millrace::apiserver {
@@ -226,6 +227,7 @@ Answer<Decoded> decode_object(const Request& request, const schema::Kind& kind,
   strict.insert(strict.end(), fitted->unknown.begin(), fitted->unknown.end());
   const std::string error = strict_error(std::move(strict), validation, decoded.warnings);
   if (!error.empty()) return cannot_handle(kind.resource.kind, version, kind, error);
+  merge_owners(decoded.object, Sent::Whole, decoded.warnings);
   if (decoded.object.find("metadata") == nullptr) decoded.object["metadata"] = Value::object();
   return decoded;
 }

@@ -22,6 +22,12 @@ bool has(const Request& request, std::string_view name) {
                      [&](const auto& pair) { return pair.first == name; });
 }
 
+std::string upper_hex(char byte) {
+  std::string out = hex(static_cast<unsigned char>(byte), 4);
+  for (char& c : out) c = c >= 'a' ? static_cast<char>(c - 'a' + 'A') : c;
+  return out;
+}
+
 bool is_printable(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte >= 0x20 && byte != 0x7F;
@@ -79,8 +85,7 @@ Answer<std::string> checked_manager(const Request& request, Writing writing) {
     if (is_printable(given[i])) continue;
     return invalid_options(kind, "fieldManager", "FieldValueInvalid",
                            "Invalid value: " + json_quote(given) + ": invalid character U+" +
-                               hex(static_cast<unsigned char>(given[i]), 4) + " (at position " +
-                               std::to_string(i) + ")");
+                               upper_hex(given[i]) + " (at position " + std::to_string(i) + ")");
   }
   return std::string(given);
 }

@@ -21,6 +21,8 @@ struct WriteOptions {
   std::string manager;  ///< never empty
   FieldValidation validation = FieldValidation::Warn;
   bool force = false;  ///< apply only
+  /// Where it goes what the write warns of, anew with each attempt; may be null.
+  std::vector<std::string>* warnings = nullptr;
 };
 
 enum class Writing { Create, Update, Patch, Apply };

@@ -11,6 +11,7 @@ namespace {
 using codec::Value;
 
 constexpr std::string_view kAccess = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+constexpr std::string_view kRules = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
 constexpr std::string_view kSelf = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
 Response created(const Value& object) {
@@ -37,9 +38,35 @@ Answer<Response> access_review(const Value& body) {
                                 {"status", Value::object({{"allowed", true}})}}));
 }
 
+Value list_of(std::initializer_list<std::string_view> words) {
+  Value out = Value::array();
+  for (const std::string_view word : words) out.push_back(word);
+  return out;
+}
+
+/// Whoever has the token may do everything.
+Answer<Response> rules_review(const Value& body) {
+  const Value* spec = body.find("spec");
+  const Value* ns = spec == nullptr ? nullptr : spec->find("namespace");
+  if (ns == nullptr || ns->as_string().empty()) return bad_request("no namespace on request");
+  const Value everything = list_of({"*"});
+  const Value objects =
+      Value::object({{"verbs", everything}, {"apiGroups", everything}, {"resources", everything}});
+  const Value paths = Value::object({{"verbs", everything}, {"nonResourceURLs", everything}});
+  // Nothing but the answer is shown of the question.
+  return created(
+      Value::object({{"kind", "SelfSubjectRulesReview"},
+                     {"apiVersion", "authorization.k8s.io/v1"},
+                     {"metadata", Value::object()},
+                     {"spec", Value::object()},
+                     {"status", Value::object({{"resourceRules", Value::array({objects})},
+                                               {"nonResourceRules", Value::array({paths})},
+                                               {"incomplete", false}})}}));
+}
+
 }  // namespace
 
-bool is_review(std::string_view path) { return path == kAccess || path == kSelf; }
+bool is_review(std::string_view path) { return path == kAccess || path == kRules || path == kSelf; }
 
 Answer<Response> serve_review(const Context& context, const Request& request) {
   if (request.method != "POST") return method_not_allowed();
@@ -48,6 +75,7 @@ Answer<Response> serve_review(const Context& context, const Request& request) {
     return bad_request("couldn't get version/kind; json parse error: " + body.error);
   }
   if (request.path == kAccess) return access_review(body.value);
+  if (request.path == kRules) return rules_review(body.value);
   const Value user =
       Value::object({{"username", "admin"},
                      {"groups", Value::array({"system:masters", "system:authenticated"})}});

@@ -91,12 +91,20 @@ void keep_all_but_status(Value& object, const Value& old, const schema::Kind& ki
   }
 }
 
+/// Fields that a server knows, but has switched off. Source: Kubernetes, CoordinatedLeaderElection.
+void drop_alpha_fields(Value& lease) {
+  Value* spec = lease.find("spec");
+  if (spec == nullptr || !spec->is_object()) return;
+  for (const char* member : {"strategy", "preferredHolder"}) spec->erase(member);
+}
+
 void keep_status(Value& object, const Value& old, const schema::Kind& kind) {
   if (kind.status) copy_member(object, old, "status");
   if (const Value* spec = old.find("spec"); spec != nullptr && is(kind, "", "namespaces")) {
     copy_member(object["spec"], *spec, "finalizers");
   }
   if (is(kind, "", "services")) prepare_service_update(object, old);
+  if (is(kind, "coordination.k8s.io", "leases")) drop_alpha_fields(object);
   if (is(kind, "", "secrets")) {
     merge_string_data(object);
     if (text_at(object, {"type"}).empty()) copy_member(object, old, "type");
@@ -106,6 +114,7 @@ void keep_status(Value& object, const Value& old, const schema::Kind& kind) {
 void check_new(schema::Problems& out, const Value& object, const schema::Kind& kind) {
   if (is(kind, "batch", "jobs")) check_new_job(out, object);
   if (is(kind, "", "services")) check_new_service(out, object);
+  if (is(kind, "", "secrets")) check_docker_config(out, object);
   if (is(kind, "coordination.k8s.io", "leases")) check_lease(out, object);
   if (is(kind, "apps", "controllerrevisions")) check_revision(out, object);
 }
@@ -225,6 +234,7 @@ void prepare_create(Value& object, const schema::Kind& kind, const Creation& cre
   if (is(kind, "batch", "jobs")) prepare_new_job(object);
   if (is(kind, "", "services")) prepare_new_service(object, creation);
   if (is(kind, "", "secrets")) merge_string_data(object);
+  if (is(kind, "coordination.k8s.io", "leases")) drop_alpha_fields(object);
   if (is(kind, "", "namespaces")) {
     prepare_new_namespace(object);
     label_namespace(object);

@@ -180,11 +180,19 @@ Value shown(const Value& reference) {
   return out;
 }
 
+/// "v1" and "batch/v1", not "", "batch/" and "a/b/c".
+bool has_version(std::string_view api_version) {
+  const std::size_t slash = api_version.find('/');
+  if (slash == std::string_view::npos) return !api_version.empty();
+  return slash + 1 < api_version.size() &&
+         api_version.find('/', slash + 1) == std::string_view::npos;
+}
+
 void check_owner(schema::Problems& out, const Value& reference) {
   const Path path = Path("metadata") / "ownerReferences";
   const std::string version = text_at(reference, {"apiVersion"});
   const std::string kind = text_at(reference, {"kind"});
-  if (version.empty()) out.invalid(path / "apiVersion", version, "version must not be empty");
+  if (!has_version(version)) out.invalid(path / "apiVersion", version, "version must not be empty");
   for (const char* member : {"kind", "name", "uid"}) {
     if (text_at(reference, {member}).empty()) out.invalid(path / member, "", "must not be empty");
   }
@@ -229,6 +237,13 @@ void check_finalizers(schema::Problems& out, const Value& metadata, const schema
     for (const std::string& text : qualified_name_complaints(name)) out.invalid(path, name, text);
     const bool plain = name.find('/') == std::string::npos;
     if (plain && !standard.contains(name)) unqualified.push_back(i);
+  }
+  const auto has = [&](std::string_view name) {
+    const auto& names = finalizers->items();
+    return std::find(names.begin(), names.end(), Value(name)) != names.end();
+  };
+  if (has("orphan") && has("foregroundDeletion")) {
+    out.invalid(path, *finalizers, "finalizer orphan and foregroundDeletion cannot be both set");
   }
   if (kind.custom) return;  // these only get a warning for it
   for (const std::size_t i : unqualified) {
@@ -275,6 +290,10 @@ void check_update_once(schema::Problems& out, const Value& object, const Value& 
 }
 
 }  // namespace
+
+std::vector<std::string> dns_label_complaints(std::string_view text) {
+  return label_complaints(text);
+}
 
 std::vector<std::string> qualified_name_complaints(std::string_view text) {
   Complaints out;

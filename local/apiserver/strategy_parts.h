@@ -30,6 +30,8 @@ void check_metadata(schema::Problems& out, const codec::Value& object, const sch
 /// On an update; what the real server finds twice stands there twice.
 void check_metadata_update(schema::Problems& out, const codec::Value& object,
                            const codec::Value& old, const schema::Kind& kind);
+/// What is wrong with `text` as a DNS label, as the API server says it.
+std::vector<std::string> dns_label_complaints(std::string_view text);
 /// What is wrong with `text` as a qualified name ("prefix/name"), as the API server says it.
 std::vector<std::string> qualified_name_complaints(std::string_view text);
 
@@ -61,6 +63,8 @@ void check_service_update(schema::Problems& out, const codec::Value& service,
 
 // Small kinds.
 void merge_string_data(codec::Value& secret);
+/// The credentials of a registry are JSON.
+void check_docker_config(schema::Problems& out, const codec::Value& secret);
 void check_immutable_data(schema::Problems& out, const codec::Value& object,
                           const codec::Value& old, std::initializer_list<std::string_view> members);
 void check_lease(schema::Problems& out, const codec::Value& lease);

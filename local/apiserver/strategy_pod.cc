@@ -1,5 +1,8 @@
 // Pods. Source: Kubernetes, pkg/registry/core/pod/strategy.go and pkg/apis/core/validation.
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "local/apiserver/strategy_parts.h"
@@ -199,6 +202,8 @@ void prepare_pod_status(Value& pod, const Value& old) {
   const Value* ips = pod.at_path({"status", "podIPs"});
   if (!ip.empty() && (ips == nullptr || ips->empty())) {
     pod["status"]["podIPs"] = Value::array({Value::object({{"ip", ip}})});
+  } else if (ip.empty() && ips != nullptr && !ips->empty()) {
+    pod["status"]["podIP"] = text_at(ips->items().front(), {"ip"});
   }
 }
 
@@ -224,10 +229,27 @@ void check_pod_update(schema::Problems& out, const Value& pod, const Value& old)
                 "was previously negative)");
 }
 
+namespace {
+void check_addresses(schema::Problems& out, const Value& pod) {
+  const Value* ips = pod.at_path({"status", "podIPs"});
+  if (ips == nullptr) return;
+  std::array<unsigned char, 16> bytes{};
+  std::size_t index = 0;
+  for (const Value& item : ips->items()) {
+    const std::string ip = text_at(item, {"ip"});
+    const Path path = (Path("status") / "podIPs")[index++];
+    if (::inet_pton(AF_INET, ip.c_str(), bytes.data()) == 1) continue;
+    if (::inet_pton(AF_INET6, ip.c_str(), bytes.data()) == 1) continue;
+    out.invalid(path, ip, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+  }
+}
+}  // namespace
+
 void check_pod_status(schema::Problems& out, const Value& pod, const Value& old) {
   check_immutable(out, pod, old, {"status", "qosClass"});
   check_states(out, pod, old, "containerStatuses");
   check_states(out, pod, old, "initContainerStatuses");
+  check_addresses(out, pod);
 }
 
 std::int64_t pod_grace(const Value& pod, std::optional<std::int64_t> wanted) {

@@ -99,6 +99,12 @@ void prepare_service_update(Value& service, const Value& old) {
   Value& spec = service["spec"];
   const Value* before = old.find("spec");
   if (before != nullptr && !is_external_name(old)) {
+    // A change of the one address alone stands for the list.
+    const std::string address = text_at(spec, {"clusterIP"});
+    if (!address.empty() && address != text_at(*before, {"clusterIP"}) &&
+        same(spec.find("clusterIPs"), before->find("clusterIPs"))) {
+      spec["clusterIPs"] = Value::array({address});
+    }
     for (const char* member : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}) {
       const Value* now = spec.find(member);
       if (now == nullptr || now->is_null() || now->empty()) copy_member(spec, *before, member);

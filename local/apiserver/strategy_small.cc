@@ -3,6 +3,8 @@
 #include <array>
 
 #include "kubeclient/base/time_format.h"
+#include "kubeclient/client/pem.h"
+#include "local/apiserver/json_body.h"
 #include "local/apiserver/strategy_parts.h"
 
 namespace millrace::apiserver {
@@ -125,6 +127,20 @@ void merge_string_data(Value& secret) {
   if (texts.members().empty()) return;
   Value& data = secret["data"];
   for (const auto& [key, value] : texts.members()) data[key] = base64(value.as_string());
+}
+
+void check_docker_config(schema::Problems& out, const Value& secret) {
+  const std::string type = text_at(secret, {"type"});
+  const bool old = type == "kubernetes.io/dockercfg";
+  if (!old && type != "kubernetes.io/dockerconfigjson") return;
+  const std::string_view key = old ? ".dockercfg" : ".dockerconfigjson";
+  const Value* data = secret.at_path({"data", key});
+  if (data == nullptr) return;  // validation says so
+  const auto text = client::decode_base64(data->as_string());
+  if (!text) return;
+  const std::string error = read_json(*text).error;
+  if (error.empty()) return;
+  out.invalid(Path("data").key(key), Value("<secret contents redacted>"), error);
 }
 
 void check_immutable_data(schema::Problems& out, const Value& object, const Value& old,

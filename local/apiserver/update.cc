@@ -4,6 +4,7 @@
 #include "kubeclient/base/json_quote.h"
 #include "local/apiserver/draft.h"
 #include "local/apiserver/reads.h"
+#include "local/apiserver/warnings.h"
 #include "local/apiserver/writes.h"
 #include "local/patch/managed_fields.h"
 #include "local/schema/fit.h"
@@ -75,7 +76,10 @@ std::optional<Refused> finish(Context& context, Edited& edited, const Value& old
   for (auto& problem : schema::validate(object, &old, kind)) {
     problems.push_back(std::move(problem));
   }
-  if (problems.empty()) return std::nullopt;
+  if (problems.empty()) {
+    if (options.warnings != nullptr) *options.warnings = write_warnings(object, &old, kind);
+    return std::nullopt;
+  }
   return invalid(group_in_complaints(kind), kind.resource.kind, target.name, problems);
 }
 

@@ -25,6 +25,13 @@ Answer<Response> answer(const Renderer& renderer, const Answer<std::string>& sto
   return response;
 }
 
+/// What was told of the body, then what of the object.
+std::vector<std::string> joined(std::vector<std::string> first,
+                                const std::vector<std::string>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
 /// Status Success, as deletes answer for most kinds.
 std::string success(const schema::Kind& kind, std::string_view name, const std::string& uid) {
   Value details = Value::object({{"name", name}});
@@ -37,6 +44,12 @@ std::string success(const schema::Kind& kind, std::string_view name, const std::
                         {"status", "Success"},
                         {"details", std::move(details)}})
       .dump();
+}
+
+std::vector<std::string> delete_warnings(const Target& target, const DeleteOptions& options) {
+  std::string text = delete_warning(*target.kind, options.deletion);
+  if (text.empty()) return {};
+  return {std::move(text)};
 }
 
 /// Kinds whose delete answers with the object itself. Source: Kubernetes, ReturnDeletedObject.
@@ -59,10 +72,11 @@ Answer<Response> post_object(Context& context, const Request& request, const Tar
     refusal->value().warnings = std::move(decoded->warnings);
     return *std::move(refusal);
   }
-  return answer(
-      *renderer,
-      create_object(context, target, std::move(decoded->object), *options, Tracking::Needed), 201,
-      decoded->warnings);
+  std::vector<std::string> warnings;
+  options->warnings = &warnings;
+  const auto made =
+      create_object(context, target, std::move(decoded->object), *options, Tracking::Needed);
+  return answer(*renderer, made, 201, joined(std::move(decoded->warnings), warnings));
 }
 
 Answer<Response> put_object(Context& context, const Request& request, const Target& target) {
@@ -76,18 +90,18 @@ Answer<Response> put_object(Context& context, const Request& request, const Targ
     refusal->value().warnings = std::move(decoded->warnings);
     return *std::move(refusal);
   }
+  std::vector<std::string> warnings;
+  options->warnings = &warnings;
   const auto edit = [&decoded](const Value&) -> Answer<Edited> {
     return Edited{decoded->object, Tracking::Needed};
   };
   auto stored = update_object(context, target, *options, Method::Put, edit);
   if (!stored && stored.error().code == 404 && target.subresource.empty() &&
       allows_create_on_update(*target.kind)) {
-    return answer(
-        *renderer,
-        create_object(context, target, std::move(decoded->object), *options, Tracking::Needed), 201,
-        decoded->warnings);
+    stored = create_object(context, target, std::move(decoded->object), *options, Tracking::Needed);
+    return answer(*renderer, stored, 201, joined(std::move(decoded->warnings), warnings));
   }
-  return answer(*renderer, stored, 200, decoded->warnings);
+  return answer(*renderer, stored, 200, joined(std::move(decoded->warnings), warnings));
 }
 
 Answer<Response> put_finalize(Context& context, const Request& request, const Target& target) {
@@ -116,11 +130,11 @@ Answer<Response> delete_one(Context& context, const Request& request, const Targ
   if (!renderer) return Refused(std::move(renderer).error());
   auto options = delete_options(request);
   if (!options) return Refused(std::move(options).error());
+  const std::vector<std::string> warnings = delete_warnings(target, *options);
   auto deleted = delete_object(context, target, *options);
-  if (!deleted) return Refused(std::move(deleted).error());
-  std::vector<std::string> warnings;
-  if (std::string text = delete_warning(*target.kind, options->deletion); !text.empty()) {
-    warnings.push_back(std::move(text));
+  if (!deleted) {
+    deleted.error().warnings = warnings;
+    return Refused(std::move(deleted).error());
   }
   if (deleted->gone && !returns_deleted(*target.kind)) {
     Response response;
@@ -150,8 +164,10 @@ Answer<Response> delete_collection(Context& context, const Request& request, con
     // Gone by now is as good as deleted.
     if (!deleted && deleted.error().code != 404) return Refused(std::move(deleted).error());
   }
-  return renderer->list(selection->records,
-                        Value::object({{"resourceVersion", std::to_string(selection->version)}}));
+  auto response = renderer->list(
+      selection->records, Value::object({{"resourceVersion", std::to_string(selection->version)}}));
+  if (response) add_warnings(*response, delete_warnings(target, *options));
+  return response;
 }
 
 }  // namespace millrace::apiserver

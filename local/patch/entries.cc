@@ -96,13 +96,13 @@ const FieldSet& path_set(std::string_view which) {
 
 /// Our custom kinds have a group of their own; those of Kubernetes have none, a plain word or one
 /// below k8s.io.
+}  // namespace
+
 bool is_custom(std::string_view api_version) {
   const std::string_view group = api_version.substr(0, api_version.find('/'));
   return api_version.find('/') != std::string_view::npos &&
          group.find('.') != std::string_view::npos && !group.ends_with(".k8s.io");
 }
-
-}  // namespace
 
 bool same_owner(const Entry& a, const Entry& b) {
   return a.manager == b.manager && a.operation == b.operation && a.subresource == b.subresource &&

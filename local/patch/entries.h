@@ -57,4 +57,7 @@ Entry owner_of(const Manager& manager, std::string_view operation);
 bool track(Entries& entries, const codec::Value& before, const codec::Value& now,
            const schema::Type& type, const Manager& manager, Time time);
 
+/// Of a kind that a CRD defines.
+bool is_custom(std::string_view api_version);
+
 }  // namespace millrace::patch

@@ -9,10 +9,27 @@ namespace millrace::patch {
 
 using codec::Value;
 
+namespace {
+
+std::string group_of(const std::string& api_version) {
+  const std::size_t slash = api_version.find('/');
+  return slash == std::string::npos ? std::string() : api_version.substr(0, slash);
+}
+
+}  // namespace
+
 void track_update(Value& now, const Value* before, const schema::Type& type, const Manager& manager,
                   Time time) {
   if (!now.is_object()) return;
   Entries entries = take_entries(now, before, manager.subresource);
+  // Whose entries are of another group there is none, rather than one that cannot be read.
+  const std::string group = group_of(manager.api_version);
+  if (is_custom(manager.api_version) &&
+      std::any_of(entries.begin(), entries.end(),
+                  [&](const Entry& entry) { return group_of(entry.api_version) != group; })) {
+    if (Value* metadata = now.find("metadata")) metadata->erase("managedFields");
+    return;
+  }
   // An object without owners stays so until it is applied: the API server saves the work.
   if (before == nullptr) {
     track(entries, blank_object(now), now, type, manager, time);

@@ -18,6 +18,10 @@ using codec::Value;
 /// std::regex recurses on its input; longer text breaks a length limit anyway.
 constexpr std::size_t kMaxPatternInput = 1024;
 
+constexpr const char* kNotChecked =
+    "some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation";
+
 std::size_t count_characters(const std::string& text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
@@ -247,7 +251,59 @@ bool blocks_rules(const Problem& problem) {
   return reasons.find(problem.reason) != reasons.end();
 }
 
+/// Nulls where the schema allows none. `shown` is the path as it stands inside of the message.
+void find_nulls(const Value& schema, const Value& value, const std::string& path,
+                const std::string& shown, std::vector<Problem>& out) {
+  if (value.is_null()) {
+    const Value* nullable = schema.find("nullable");
+    const Value* type = schema.find("type");
+    // A default takes the place of null.
+    if ((nullable != nullptr && nullable->as_bool()) || schema.find("default") != nullptr) return;
+    if (type == nullptr) return;
+    out.push_back({path, "FieldValueTypeInvalid",
+                   "Invalid value: \"null\": " + shown + " in body must be of type " +
+                       type->as_string() + ": \"null\""});
+    return;
+  }
+  const Value* items = schema.find("items");
+  if (value.is_array() && items != nullptr) {
+    for (std::size_t i = 0; i < value.items().size(); ++i) {
+      const std::string index = "[" + std::to_string(i) + "]";
+      find_nulls(*items, value.items()[i], path + index, shown + index, out);
+    }
+  }
+  if (!value.is_object()) return;
+  const Value* properties = schema.find("properties");
+  const Value* others = schema.find("additionalProperties");
+  for (const auto& [name, member] : value.members()) {
+    const Value* below = properties == nullptr ? nullptr : properties->find(name);
+    if (below == nullptr && others != nullptr && others->is_object()) below = others;
+    if (below == nullptr) continue;
+    const std::string at = path.empty() ? name : path + "." + name;
+    find_nulls(*below, member, at, shown.empty() ? name : shown + "." + name, out);
+  }
+}
+
 }  // namespace
+
+std::vector<Problem> null_problems(const Value& body, const Kind& kind,
+                                   std::string_view subresource) {
+  std::vector<Problem> out;
+  const Value* properties =
+      kind.type->custom == nullptr ? nullptr : kind.type->custom->find("properties");
+  if (properties == nullptr) return out;
+  for (const auto& [name, member] : body.members()) {
+    const Value* schema = properties->find(name);
+    const bool status = name == "status";
+    if (schema == nullptr || name == "metadata" || status != (subresource == "status")) continue;
+    if (member.is_null()) continue;  // as if it were not there; measured
+    find_nulls(*schema, member, name, status ? "" : name, out);
+  }
+  if (out.empty()) return out;
+  out.insert(out.begin(),
+             {"<nil>", "FieldValueInvalid", std::string("Invalid value: null: ") + kNotChecked});
+  return out;
+}
 
 void check_custom(const Value& object, const Value* old_object, const Type& type,
                   Problems& problems) {
@@ -255,9 +311,7 @@ void check_custom(const Value& object, const Value* old_object, const Type& type
   ShapeCheck(problems).check(*type.custom, object, old_object, {});
   const auto& found = problems.list();
   if (std::any_of(found.begin(), found.end(), &blocks_rules)) {
-    problems.invalid({}, Value(),
-                     "some validation rules were not checked because the object was invalid; "
-                     "correct the existing errors to complete validation");
+    problems.invalid({}, Value(), kNotChecked);
     return;
   }
   RuleCheck(problems).check(*type.custom, object, old_object, {});

@@ -24,14 +24,29 @@ bool is_text(const Value* value, std::string_view text) {
 
 bool is_missing(const Value* value) { return value == nullptr || value->is_null(); }
 
-/// The tag of an image name; "latest" when there is neither tag nor digest.
+/// Lower case, but for the registry in front.
+bool is_image_name(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  if (slash != std::string_view::npos && name.substr(0, slash).find_first_of(".:") < slash) {
+    name.remove_prefix(slash + 1);
+  }
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' ||
+           c == '/';
+  });
+}
+
+/// The tag of an image name; "latest" when there is neither tag nor digest. None of what is no
+/// name.
 std::string_view tag_of(std::string_view image) {
-  if (image.find('@') != std::string_view::npos) return "";
+  const bool digest = image.find('@') != std::string_view::npos;
+  image = image.substr(0, image.find('@'));
   const std::size_t slash = image.rfind('/');
   const std::size_t colon = image.rfind(':');
   const bool tagged =
       colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash);
-  return tagged ? image.substr(colon + 1) : "latest";
+  if (!is_image_name(tagged ? image.substr(0, colon) : image)) return "";
+  return tagged ? image.substr(colon + 1) : digest ? "" : "latest";
 }
 
 std::string_view pull_policy(const Value* image) {

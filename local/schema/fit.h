@@ -45,4 +45,9 @@ void apply_defaults(codec::Value& object, const Kind& kind);
 std::vector<Problem> validate(const codec::Value& object, const codec::Value* old_object,
                               const Kind& kind);
 
+/// Complaints about the nulls of a body of server-side apply of a custom kind, where they are kept
+/// as values; of the status only, or of all but it. Empty when there is none.
+std::vector<Problem> null_problems(const codec::Value& body, const Kind& kind,
+                                   std::string_view subresource);
+
 }  // namespace millrace::schema

@@ -254,6 +254,9 @@ const Type* wire_type(std::string_view api_version, std::string_view kind) {
   if (kind == "SelfSubjectAccessReview" && api_version == "authorization.k8s.io/v1") {
     return &library().get("authorization.v1.SelfSubjectAccessReview");
   }
+  if (kind == "SelfSubjectRulesReview" && api_version == "authorization.k8s.io/v1") {
+    return &library().get("authorization.v1.SelfSubjectRulesReview");
+  }
   if (kind == "SelfSubjectReview" && api_version == "authentication.k8s.io/v1") {
     return &library().get("authentication.v1.SelfSubjectReview");
   }

@@ -274,6 +274,8 @@ SelfSubjectAccessReview: metadata=1 spec=2
 SelfSubjectAccessReviewSpec: resourceAttributes=1 nonResourceAttributes=2
 ResourceAttributes: namespace=1 verb=2 group=3 version=4 resource=5 subresource=6 name=7
 NonResourceAttributes: path=1 verb=2
+SelfSubjectRulesReview: metadata=1 spec=2
+SelfSubjectRulesReviewSpec: namespace=1
 @ authentication.v1
 SelfSubjectReview: metadata=1
 )";

@@ -38,6 +38,13 @@ ResourceAttributes -- A verb on a resource.
 NonResourceAttributes -- A verb on a path.
  path string -- The path.
  verb string -- What is done.
+SelfSubjectRulesReview -- A question what the asker may do in a namespace.
+ kind string -- Kind of the object.
+ apiVersion string -- Group and version of the object's type.
+ metadata ObjectMeta -- Name, labels and the like.
+ spec SelfSubjectRulesReviewSpec -- What is asked.
+SelfSubjectRulesReviewSpec -- Where.
+ namespace string -- The namespace.
 @ authentication.v1
 SelfSubjectReview -- A question who the asker is.
  kind string -- Kind of the object.

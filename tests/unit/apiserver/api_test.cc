@@ -238,5 +238,109 @@ TEST_F(ApiFixture, ReadsProtobufForBuiltInKindsOnly) {
             "true");
 }
 
+TEST_F(ApiFixture, AnswersWhatOneMayDo) {
+  const char* path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
+  const Reply reply = call("POST", path, R"({"spec":{"namespace":"default"}})");
+  EXPECT_EQ(reply.status, 201);
+  EXPECT_EQ(reply.text({"status", "resourceRules"}),
+            R"([{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}])");
+  EXPECT_EQ(reply.text({"status", "incomplete"}), "false");
+  EXPECT_EQ(call("POST", path, R"({"spec":{}})").message(), "no namespace on request");
+}
+
+TEST_F(ApiFixture, GeneratesAnotherNameWhereTheFirstIsTakenAndAllFollowsIt) {
+  // The same seed gives the same names: what they will be is seen on another server.
+  const char* body =
+      R"({"metadata":{"generateName":"j-"},"spec":{"template":{"spec":{"restartPolicy":"Never",
+          "containers":[{"name":"c","image":"i"}]}}}})";
+  const char* jobs = "/apis/batch/v1/namespaces/default/jobs";
+  const std::string first = call("POST", jobs, body).text({"metadata", "name"});
+  storage_ = open();
+  ApiOptions options;
+  options.seed = 7;
+  api_ = std::make_unique<Api>(*storage_, clock_, log_, nullptr, options);
+  std::string taken = body;
+  taken.replace(taken.find("\"generateName\":\"j-\""), 19, "\"name\":\"" + first + "\"");
+  {  // put in place by a server of its own, so as not to move the sequence
+    ApiOptions other;
+    other.seed = 8;
+    Api writer(*storage_, clock_, log_, nullptr, other);
+    Request request;
+    request.method = "POST";
+    request.path = jobs;
+    request.content_type = "application/json";
+    request.body = taken;
+    ASSERT_EQ(writer.handle(request).status, 201);
+  }
+  const Reply second = call("POST", jobs, body);
+  ASSERT_EQ(second.status, 201) << second.message();
+  const std::string name = second.text({"metadata", "name"});
+  EXPECT_NE(name, first);
+  EXPECT_EQ(second.text({"metadata", "labels", "batch.kubernetes.io/job-name"}), name);
+  EXPECT_EQ(second.text({"spec", "template", "metadata", "labels", "job-name"}), name);
+}
+
+TEST_F(ApiFixture, MarksAPodBeforeItGoes) {
+  const char* pods = "/api/v1/namespaces/default/pods";
+  ASSERT_EQ(call("POST", pods,
+                 R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}]}})")
+                .status,
+            201);
+  const auto seen = storage_->subscribe("pods", storage_->version(), [] {});
+  ASSERT_TRUE(seen.ok());
+  EXPECT_EQ(call("DELETE", std::string(pods) + "/p").status, 200);
+  const auto events = (*seen)->take(9);
+  ASSERT_EQ(events->size(), 2U);
+  EXPECT_EQ((*events)[0].type, storage::EventType::Modified);
+  EXPECT_NE((*events)[0].now->json.find("\"deletionGracePeriodSeconds\":0"), std::string::npos);
+  EXPECT_EQ((*events)[1].type, storage::EventType::Deleted);
+  EXPECT_LT((*events)[0].version, (*events)[1].version);
+}
+
+TEST_F(ApiFixture, WarnsOfWhatItDoesAllTheSame) {
+  const struct {
+    const char* name;
+    std::string where;
+    const char* body;
+    const char* want;
+  } cases[] = {
+      {"dots in a pod's name", "/api/v1/namespaces/default/pods",
+       R"({"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"i"}]}})",
+       "hostname, which can result in surprising behavior"},
+      {"thousandths of a byte", "/api/v1/namespaces/default/pods",
+       R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i",
+           "resources":{"limits":{"memory":"1500m"}}}]}})",
+       "resources.limits[memory]: fractional byte value"},
+      {"affinity without address", "/api/v1/namespaces/default/services",
+       R"({"metadata":{"name":"s"},"spec":{"clusterIP":"None","sessionAffinity":"ClientIP"}})",
+       "spec.SessionAffinity is ignored for headless services"},
+      {"an owner twice", kMaps,
+       R"({"metadata":{"name":"m","ownerReferences":[
+           {"apiVersion":"v1","kind":"Pod","name":"p","uid":"u"},
+           {"apiVersion":"v1","kind":"Pod","name":"p","uid":"u"}]}})",
+       "duplicate UID(s) observed: u"},
+      {"nothing", kMaps, R"({"metadata":{"name":"n.m"}})", ""},
+  };
+  for (const auto& c : cases) {
+    const Reply reply = call("POST", c.where, c.body);
+    EXPECT_EQ(reply.status, 201) << c.name << reply.message();
+    const std::string warning = reply.header("Warning");
+    EXPECT_EQ(warning.empty(), *c.want == '\0') << c.name << ": " << warning;
+    EXPECT_NE(warning.find(c.want), std::string::npos) << c.name << ": " << warning;
+  }
+}
+
+TEST_F(ApiFixture, RefusesNullsOfAnAppliedCustomObject) {
+  const Reply reply =
+      call("PATCH", "/apis/millrace.dev/v1/namespaces/default/pipelines/p?fieldManager=m",
+           R"({"apiVersion":"millrace.dev/v1","kind":"Pipeline","metadata":{"name":"p"},
+          "spec":{"batchJob":{"serviceAccountName":null}}})",
+           kApply);
+  EXPECT_EQ(reply.status, 422);
+  EXPECT_NE(reply.message().find("spec.batchJob.serviceAccountName in body must be of type string"),
+            std::string::npos)
+      << reply.message();
+}
+
 }  // namespace
 }  // namespace millrace::apiserver
