@@ -19,6 +19,9 @@ using api::Job;
 using api::Pod;
 using codec::Value;
 
+/// The age of a Job from which its pod is not made without a live look.
+constexpr Duration kLateCreate = std::chrono::seconds(5);
+
 /// The pods of a Job by what they tell.
 struct Pods {
   const Pod* succeeded = nullptr;
@@ -181,6 +184,12 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
     }
     look_again(plan, verdict.pause);
     return plan;
+  }
+  // A pod follows its Job at once. Where it did not, another process may have made it and taken it
+  // away again, and a cache that lags shows neither that nor why.
+  const Time created = job.metadata.creation_timestamp.value_or(input.now);
+  if (!input.live && input.now >= created + kLateCreate) {
+    return {.needs_live = true, .actions = {}, .recheck = {}};
   }
   plan.actions.push_back(create_pod(job));
   return plan;

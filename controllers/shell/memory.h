@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -16,6 +17,7 @@ namespace millrace::shell {
 struct RunMemory {
   std::optional<Time> last_create;
   std::optional<Time> last_status_write;
+  std::set<std::string> made_jobs;              ///< names of the Jobs that were made for it
   std::map<std::string, std::int64_t> applied;  ///< Deployment name → generation after our Apply
   std::optional<logic::CreateFailure> pod_failure;
   int create_failures = 0;  ///< in a row

@@ -43,6 +43,19 @@ std::vector<const T*> pointers(const std::vector<runtime::Ref<T>>& refs) {
   return out;
 }
 
+bool makes_job(const Action& action) {
+  return action.verb == Action::Verb::Create && action.resource == api::Job::kResource;
+}
+
+/// A Job is to be made that was made before and is no longer in the cache. Perhaps its run is gone
+/// and it was collected with it, which a cache of runs that lags does not tell: made again, it
+/// would be collected again, as fast as the server answers.
+bool repeats_create(const RunMemory& memory, const RunPlan& plan) {
+  return std::any_of(plan.actions.begin(), plan.actions.end(), [&](const Action& action) {
+    return makes_job(action) && memory.made_jobs.contains(action.key.name);
+  });
+}
+
 bool is_stream(const crds::Pipeline& pipeline) { return pipeline.spec.stream_job.has_value(); }
 
 }  // namespace
@@ -168,8 +181,11 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
 Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& stop) const {
   RunPlan plan = logic::plan_run(input_of(gathered));
   // Each round adds a part, so three rounds see everything live.
-  for (int round = 0; plan.needs_live.any() && round < 3; ++round) {
-    MR_TRY(gather_live(plan.needs_live, gathered, stop));
+  for (int round = 0; round < 3; ++round) {
+    LiveParts needed = plan.needs_live;
+    needed.workload |= !gathered.live.workload && repeats_create(gathered.memory, plan);
+    if (!needed.any()) break;
+    MR_TRY(gather_live(needed, gathered, stop));
     plan = logic::plan_run(input_of(gathered));
   }
   MR_CHECK(!plan.needs_live.any());
@@ -205,7 +221,10 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
     }
     const Time now = services_.clock.now();
     if (action.verb == Action::Verb::Create) {
-      memory_.update(uid, [&](RunMemory& m) { m.last_create = now; });
+      memory_.update(uid, [&](RunMemory& m) {
+        m.last_create = now;
+        if (makes_job(action)) m.made_jobs.insert(action.key.name);
+      });
     }
     if (action.verb == Action::Verb::Create || action.verb == Action::Verb::Apply) {
       memory_.update(uid, [&](RunMemory& m) { m.create_failures = 0; });

@@ -98,12 +98,11 @@ void Auditor::judge(const storage::Event& event) {
 
 void Auditor::judge_secrets(const storage::Event& event) {
   const std::string& json = event.now->json;
-  if (json.find(kSecret) == std::string::npos) return;
   const std::string& resource = event.now->key.resource;
-  const Value object = Value::parse(json).value();
-  const Value* status = object.find("status");
-  const bool told = resource == "events.events.k8s.io" ||
-                    (status != nullptr && status->dump().find(kSecret) != std::string::npos);
+  // Specs hold it by right, and come before the status.
+  const bool is_event = resource == "events.events.k8s.io";
+  const std::size_t from = is_event ? 0 : json.find(R"("status":{)");
+  const bool told = from != std::string::npos && json.find(kSecret, from) != std::string::npos;
   if (told) complain("a secret value stands in " + resource + " " + event.now->key.name);
 }
 
@@ -133,11 +132,13 @@ void Auditor::judge_new_pod(const PodFacts& pod) {
   if (pod.job_uid.empty()) return;  // a user's
   const bool wanted =
       jobs_.contains(pod.job_uid) && (pod.run_uid.empty() || runs_.contains(pod.run_uid));
-  if (++made_pods_[pod.key.name] > 1 && wanted && !excused_.contains(pod.key.name)) {
+  const bool excused = excused_.contains(pod.key.name) || late_.contains(pod.key.name);
+  if (++made_pods_[pod.key.name] > 1 && wanted && !excused) {
     complain("pod " + pod.key.name + " was made twice");
   }
   const auto job = jobs_.find(pod.job_uid);
   if (job == jobs_.end() || !wanted) return;
+  if (late_.contains(pod.key.name)) return;
   if (company_ && !is_ours(job->second)) return;  // each may add one that the other has not seen
   int active = 0;
   for (const auto& [uid, other] : pods_) {
@@ -308,6 +309,7 @@ void Auditor::judge_ends() {
     if (logic::is_terminal(run)) judge_run_end(run);
   }
   for (const auto& [uid, job] : jobs_) {
+    if (logic::is_finished(job)) judge_leftovers(job);
     if (is_ours(job)) {
       judge_one_pod_job(job);
     } else if (logic::is_finished(job)) {
@@ -352,6 +354,14 @@ void Auditor::judge_run_end(const crds::PipelineRun& run) {
   }
 }
 
+/// No pod runs on for a Job that has ended.
+void Auditor::judge_leftovers(const api::Job& job) {
+  for (const auto& [uid, pod] : pods_) {
+    if (pod.job_uid != job.metadata.uid || pod.gone || pod.ended() || pod.going) continue;
+    complain("pod " + pod.key.name + " outlives its Job");
+  }
+}
+
 void Auditor::judge_one_pod_job(const api::Job& job) {
   const bool complete = is_true(job.status.conditions, "Complete");
   bool succeeded = false;
@@ -370,9 +380,6 @@ void Auditor::judge_many_pod_job(const api::Job& job) {
   for (const auto& [uid, pod] : pods_) {
     if (pod.job_uid != job.metadata.uid) continue;
     if (pod.phase == "Succeeded") slots.insert(logic::parse_slot(pod.slot)->slot);
-    if (!pod.gone && !pod.ended() && !pod.going) {
-      complain("pod " + pod.key.name + " outlives its Job");
-    }
   }
   const int wanted = job.spec.completions.value_or(1);
   const int have = static_cast<int>(slots.size());

@@ -51,6 +51,8 @@ class Auditor {
   void excuse_run(const std::string& run_name) { excused_.insert(run_name); }
   /// There are several operators at once.
   void expect_company() { company_ = true; }
+  /// This pod may be made by an operator that stood still: again, or beside another. It has to go.
+  void excuse_late(const std::string& pod_name) { late_.insert(pod_name); }
   void complain(const std::string& what);
   const std::vector<std::string>& complaints() const { return complaints_; }
 
@@ -81,6 +83,7 @@ class Auditor {
   void judge_pipeline(const storage::Event& event);
   void judge_secrets(const storage::Event& event);
   void judge_run_end(const crds::PipelineRun& run);
+  void judge_leftovers(const api::Job& job);
   void judge_one_pod_job(const api::Job& job);
   void judge_many_pod_job(const api::Job& job);
   void judge_ticks(const crds::Pipeline& pipeline);
@@ -99,6 +102,7 @@ class Auditor {
   std::map<std::string, int> made_ticks_;                ///< by pipeline UID and tick
   std::map<std::string, std::set<std::int64_t>> ticks_;  ///< pipeline UID → ticks that had a run
   std::set<std::string> excused_;
+  std::set<std::string> late_;  ///< pods whose create may come late
   bool alone_ = false;
   bool company_ = false;
   std::vector<std::string> complaints_;

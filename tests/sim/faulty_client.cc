@@ -70,11 +70,22 @@ class FaultyClient::Stream final : public client::ByteStream {
       return;
     }
     rest_ += *piece;
-    std::size_t end = 0;
-    while ((end = rest_.find('\n')) != std::string::npos) {
-      lines_.push_back(rest_.substr(0, end + 1));
-      rest_.erase(0, end + 1);
+    std::size_t begin = 0;
+    for (std::size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos;) {
+      lines_.push_back(rest_.substr(begin, end + 1 - begin));
+      begin = end + 1;
     }
+    rest_.erase(0, begin);
+  }
+
+  /// The lines of `text`, which ends with one, come next; the first may be the end of a line.
+  void put_back(const std::string& text) {
+    std::vector<std::string> lines;
+    for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end) {
+      end = text.find('\n', begin) + 1;
+      lines.push_back(text.substr(begin, end - begin));
+    }
+    lines_.insert(lines_.begin(), lines.begin(), lines.end());
   }
 
   Result<std::string> take() {
@@ -93,7 +104,7 @@ class FaultyClient::Stream final : public client::ByteStream {
     // A cut in the middle of a line, now and then.
     if (rates.watch_cut > 0 && out.size() > 10 && random.chance(50)) {
       const std::size_t at = static_cast<std::size_t>(random.below(static_cast<int>(out.size())));
-      lines_.push_front(out.substr(at));
+      put_back(out.substr(at));
       out.resize(at);
       if (out.empty()) return fail(Code::Timeout, "nothing came");
     }
@@ -183,7 +194,7 @@ Result<std::string> FaultyClient::write(const std::string& what, bool is_event, 
   }
   if (stand_still && random_.chance(rates.pause)) {
     trace_.add(head + ": stands still");
-    stand_still();
+    stand_still(what);
   }
   if (is_pod_create && quota_used_up) {
     trace_.add(head + ": quota");

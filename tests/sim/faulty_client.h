@@ -47,8 +47,8 @@ class FaultyClient final : public client::Reader, public client::Writer {
 
   FaultRates rates;
   Mutation mutation = Mutation::None;
-  /// Called when the process stands still before a write; may be empty.
-  std::function<void()> stand_still;
+  /// Called when the process stands still before a write ("create pods/a"); may be empty.
+  std::function<void(const std::string& what)> stand_still;
   /// Writes from now until the process dies, in the place of the last one, or after its effect.
   std::optional<int> crash_in;
   bool crash_after_effect = false;

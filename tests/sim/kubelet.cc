@@ -31,7 +31,7 @@ std::vector<std::string> names(const Value& pod, const char* list) {
 
 Kubelet::Kubelet(storage::Storage& storage, client::Writer& client, const Clock& clock,
                  Random random, Trace& trace)
-    : client_(client), clock_(clock), random_(random), trace_(trace) {
+    : storage_(storage), client_(client), clock_(clock), random_(random), trace_(trace) {
   pods_ = storage.subscribe("pods", storage.version(), [] {}).value();
   deployments_ = storage.subscribe("deployments.apps", storage.version(), [] {}).value();
 }
@@ -48,7 +48,8 @@ void Kubelet::look() {
     for (const storage::Event& event : *events) {
       if (event.type == storage::EventType::Deleted) {
         lives_.erase(event.now->uid);
-      } else {
+      } else if (!lives_.contains(event.now->uid) ||
+                 event.now->json.find("\"deletionTimestamp\"") != std::string::npos) {
         meet(Value::parse(event.now->json).value());
       }
     }
@@ -207,17 +208,26 @@ void Kubelet::report(const Life& life, const char* phase, std::optional<int> exi
   if (!done.ok()) trace_.add("kubelet: refused: " + done.error().message);
 }
 
+/// The scheduler's part. The embedded server has no subresource "binding", and updates may not name
+/// a node, so this one goes past it.
+void Kubelet::bind(const Life& life) {
+  trace_.add("kubelet: binds " + life.key.name);
+  const storage::RecordRef record = storage_.get({"pods", life.key.ns, life.key.name}).value();
+  if (record == nullptr || record->uid != life.uid) return;
+  Value pod = Value::parse(record->json).value();
+  pod["spec"]["nodeName"] = "node-" + std::to_string(random_.below(3));
+  const auto done = storage_.update(record->key, record->version, [&](std::uint64_t version) {
+    pod["metadata"]["resourceVersion"] = std::to_string(version);
+    return storage::Draft{record->uid, pod.dump(), record->attributes};
+  });
+  if (!done.ok()) throw std::runtime_error(done.error().message);
+}
+
 void Kubelet::act(Life& life) {
   life.due = clock_.steady() + soon();
   if (!life.bound) {
     life.bound = true;
-    const Value patch = Value::object(
-        {{"spec", Value::object({{"nodeName", "node-" + std::to_string(random_.below(3))}})}});
-    trace_.add("kubelet: binds " + life.key.name);
-    const auto done = client_.patch_text(api::Pod::kResource, life.key, client::PatchType::Merge,
-                                         patch.dump(), {}, {});
-    if (!done.ok()) trace_.add("kubelet: refused: " + done.error().message);
-    return;
+    return bind(life);
   }
   if (life.pulls) {
     life.pulls = false;

@@ -54,6 +54,7 @@ class Kubelet {
   void meet(const codec::Value& pod);
   void meet_deployment(const codec::Value& deployment);
   void act(Life& life);
+  void bind(const Life& life);
   void leave(Life& life);
   void report(const Life& life, const char* phase, std::optional<int> exit_code,
               const char* reason = "");
@@ -61,6 +62,7 @@ class Kubelet {
                         std::optional<int> exit_code) const;
   Duration soon();
 
+  storage::Storage& storage_;
   client::Writer& client_;
   const Clock& clock_;
   Random random_;

@@ -1,9 +1,11 @@
 // sim --seed N            replay one seed, with its trace
-// sim --seeds N [--from M] [--mutation NAME]   many seeds, one line for each that fails
+// sim --seeds N [--from M] [--mutation NAME] [--junit FILE]
+//                         many seeds, one line for each that fails; JUnit: one case per hundred
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 
 #include "tests/sim/simulation.h"
@@ -11,6 +13,8 @@
 namespace {
 
 using millrace::sim::Mutation;
+
+constexpr std::uint64_t kBlock = 100;  ///< seeds of one test case
 
 Mutation parse_mutation(const std::string& name) {
   if (name == "drop-preconditions") return Mutation::DropPreconditions;
@@ -31,34 +35,75 @@ int replay(const millrace::sim::SimOptions& options) {
   return result.problems.empty() ? 0 : 1;
 }
 
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&') {
+      out += "&amp;";
+    } else if (c == '<') {
+      out += "&lt;";
+    } else if (c == '"') {
+      out += "&quot;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+/// One case of a JUnit file; `failures`: a line for each seed that failed.
+std::string test_case(std::uint64_t first, std::uint64_t last, const std::string& failures) {
+  std::string out = "<testcase classname=\"sim\" name=\"seeds " + std::to_string(first) + " to " +
+                    std::to_string(last) + "\"";
+  if (failures.empty()) return out + "/>\n";
+  return out + "><failure message=\"" + escaped(failures) + "\"/></testcase>\n";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   millrace::sim::SimOptions options;
   std::uint64_t seeds = 0;
   std::uint64_t from = 1;
+  std::string junit;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     if (flag == "--seed") options.seed = std::strtoull(argv[i + 1], nullptr, 10);
     if (flag == "--seeds") seeds = std::strtoull(argv[i + 1], nullptr, 10);
     if (flag == "--from") from = std::strtoull(argv[i + 1], nullptr, 10);
     if (flag == "--mutation") options.mutation = parse_mutation(argv[i + 1]);
+    if (flag == "--junit") junit = argv[i + 1];
   }
   if (seeds == 0) return replay(options);
   const auto start = std::chrono::steady_clock::now();
   int failed = 0;
   std::uint64_t steps = 0;
   long writes = 0;
+  std::string cases;
+  std::string failures;
+  std::uint64_t block = from;
   for (std::uint64_t seed = from; seed < from + seeds; ++seed) {
     options.seed = seed;
     const auto result = millrace::sim::simulate(options);
     steps += result.steps;
     writes += result.writes;
-    if (result.problems.empty()) continue;
-    ++failed;
-    std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed),
-                result.problems.front().c_str());
-    std::fflush(stdout);
+    if (!result.problems.empty()) {
+      ++failed;
+      const std::string line = "seed " + std::to_string(seed) + ": " + result.problems.front();
+      failures += (failures.empty() ? "" : "; ") + line;
+      std::printf("%s\n", line.c_str());
+      std::fflush(stdout);
+    }
+    if (seed - block + 1 == kBlock || seed + 1 == from + seeds) {
+      cases += test_case(block, seed, failures);
+      failures.clear();
+      block = seed + 1;
+    }
+  }
+  if (!junit.empty()) {
+    std::ofstream file(junit);
+    file << "<testsuite name=\"sim\">\n" << cases << "</testsuite>\n";
+    if (!file.flush()) return 2;
   }
   const double took =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
