@@ -44,6 +44,7 @@ executor::ExecutorOptions executor_options(const ModeOptions& options) {
   out.data_dir = DataDir(options.data_dir).pods();
   out.runtime = options.runtime;
   out.parallelism = options.parallelism;
+  out.image_commands = options.config.image_commands;
   out.run_label = logic::kRunLabel;
   out.run_uid_label = logic::kRunUidLabel;
   out.run_api_version = crds::PipelineRun::kResource.api_version();

@@ -27,6 +27,22 @@ def test_a_pipeline_alone_gets_a_run_and_its_logs_are_shown(local, file):
     assert left_behind(local.data) == []
 
 
+def test_adapter_images_run_by_the_command_that_stands_for_them(local, file, tmp_path):
+    adapter = tmp_path / "adapter.sh"
+    adapter.write_text('echo "adapter got $*"; echo data > /workspace/taken\n')
+    config = tmp_path / "millrace.yaml"
+    config.write_text(yaml.safe_dump({"adapterImages": {"inputApiServer": "adapter:1", "outputFtp": "adapter:1"},
+                                      "imageCommands": {"adapter:1": ["sh", str(adapter)]}}))
+    whole = {"apiVersion": "millrace.dev/v1", "kind": "Pipeline", "metadata": {"name": "whole"}, "spec": {"batchJob": {
+        "input": {"apiServer": {"url": "http://a.example"}},
+        "processors": [{"name": "middle", "image": "x", "command": ["cat", "/workspace/taken"]}],
+        "outputs": [{"name": "out", "ftp": {"topic": "stock"}}]}}}
+    done = local.command("run", file(whole), "--config", config)
+    shown = done.stdout + done.stderr
+    assert done.returncode == 0, shown
+    assert "adapter got" in shown and "http://a.example" in shown and "stock" in shown, shown
+
+
 def test_a_failed_step_is_exit_code_1_and_the_reason_is_the_last_word(local, file):
     done = local.command("run", file(pipeline("bad", "echo before", "echo why >&2; exit 7", "echo never")))
     shown = done.stdout + done.stderr

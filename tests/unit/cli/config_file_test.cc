@@ -45,12 +45,15 @@ TEST(ParseConfig, AcceptsTheCommentedImagesOfTheSample) {
 TEST(ParseConfig, ReadsEveryField) {
   const auto config = parse_config(
       "adapterImages: {inputElasticSearch: a, inputApiServer: b, outputApi: c, outputFtp: d,\n"
-      "  outputAs2: e, outputKafka: f, outputEmail: g}\njobController: kubernetes\n",
+      "  outputAs2: e, outputKafka: f, outputEmail: g}\njobController: kubernetes\n"
+      "imageCommands: {reg/a:1: [python3, x.py]}\n",
       "f");
   ASSERT_TRUE(config.ok()) << config.error().message;
   const logic::AdapterImages want{"a", "b", "c", "d", "e", "f", "g"};
   EXPECT_TRUE(config->adapter_images == want);
   EXPECT_EQ(config->job_controller, logic::JobController::Kubernetes);
+  ASSERT_EQ(config->image_commands.size(), 1U);
+  EXPECT_EQ(config->image_commands.at("reg/a:1"), (std::vector<std::string>{"python3", "x.py"}));
 }
 
 TEST(ParseConfig, NothingMeansTheDefaults) {
