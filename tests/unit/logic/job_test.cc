@@ -49,6 +49,18 @@ TEST(PlanJob, MakesThePodOfTheTemplate) {
   EXPECT_EQ(w.log, Texts{"Create Pod " + name}) << "nothing more until something happens";
 }
 
+TEST(PlanJob, APodThatComesLateIsMadeOnlyAfterALiveLook) {
+  EXPECT_EQ(with_job().reads, 0) << "at once: nobody else can have made it";
+  World w;
+  w.put(R"({"kind":"Job","metadata":{"name":"j"},"spec":{"managedBy":"millrace.dev/job-controller",
+      "backoffLimit":0,"completions":1,"parallelism":1,"template":{"spec":{
+      "containers":[{"name":"c","image":"i"}]}}}})");
+  w.advance(10s);
+  w.reconcile_job("j");
+  EXPECT_EQ(w.reads, 1);
+  EXPECT_EQ(w.log, Texts{"Create Pod " + w.only_pod()});
+}
+
 TEST(PlanJob, SuccessIsOneWriteThatTheServerAccepts) {
   World w = with_job();
   w.succeed_pod(w.only_pod());
