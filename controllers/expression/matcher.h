@@ -1,5 +1,5 @@
 /// A small regular expression matcher whose time is linear: all states at once, no backtracking.
-/// Inside this folder only.
+/// Also for the patterns of params.
 #pragma once
 
 #include <cstddef>

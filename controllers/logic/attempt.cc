@@ -19,23 +19,6 @@ using api::Pod;
 using crds::StepPhase;
 using crds::StepState;
 
-Time start_of(const Job& job) {
-  const Result<Time> exact = parse_time(job.metadata.annotation(kStartedAnnotation));
-  if (exact.ok()) return *exact;
-  return job.metadata.creation_timestamp.value_or(Time{});
-}
-
-void add_pod(Attempt& attempt, const Pod& pod, Time now) {
-  const std::optional<Time> loss = lost_at(pod);
-  if (has_succeeded(pod)) {
-    attempt.succeeded = &pod;
-  } else if (has_ended(pod)) {
-    attempt.failed = &pod;
-  } else if (attempt.active == nullptr || (loss && now < *loss)) {
-    attempt.active = &pod;
-  }
-}
-
 /// True when the pod was made for the Job of the run's attempt that its label names. The labels
 /// alone prove nothing: anybody may write them.
 bool is_pod_of_run(const RunInput& input, const Pod& pod) {
@@ -117,6 +100,61 @@ void set_waits(std::vector<StepState>& states, const crds::PipelineRunStatus& be
 }
 
 }  // namespace
+
+Time start_of(const Job& job) {
+  const Result<Time> exact = parse_time(job.metadata.annotation(kStartedAnnotation));
+  if (exact.ok()) return *exact;
+  return job.metadata.creation_timestamp.value_or(Time{});
+}
+
+void add_pod(Attempt& attempt, const Pod& pod, Time now) {
+  const std::optional<Time> loss = lost_at(pod);
+  if (has_succeeded(pod)) {
+    attempt.succeeded = &pod;
+  } else if (has_ended(pod)) {
+    attempt.failed = &pod;
+  } else if (attempt.active == nullptr || (loss && now < *loss)) {
+    attempt.active = &pod;
+  }
+}
+
+Action stop_job(const api::Job& job, const std::string& reason, const std::string& message) {
+  using codec::Value;
+  Action action;
+  action.verb = Action::Verb::MergePatch;
+  action.resource = api::Job::kResource;
+  action.key = api::key_of(job.metadata);
+  Value annotations = Value::object(
+      {{kStopAnnotation, reason}, {kStopMessageAnnotation, cut(message, kMessageLimit)}});
+  action.body =
+      Value::object({{"metadata", Value::object({{"annotations", std::move(annotations)}})},
+                     {"spec", Value::object({{"activeDeadlineSeconds", 1}})}});
+  return action;
+}
+
+std::string failure_reason(const PodWait& wait) {
+  if (wait.reason == "SchedulingGated") return "Unschedulable";
+  const bool image = wait.reason == "ImagePullBackOff" || wait.reason == "ErrImageNeverPull" ||
+                     wait.reason == "InvalidImageName";
+  return image ? "ImagePullFailed" : wait.reason;
+}
+
+Failure job_failure(const api::Job& job, const std::optional<CreateFailure>& pod_failure) {
+  const api::Condition* failed = api::find_condition(job.status.conditions, "Failed");
+  if (failed == nullptr || failed->reason == "BackoffLimitExceeded") {
+    return {"PodLost", "the pod is gone and its end was not seen", "", true};
+  }
+  std::string message = failed->message;
+  if (message.empty() && pod_failure && pod_failure->key.name.starts_with(job.metadata.name)) {
+    message = "pod " + pod_failure->key.name + ": " + pod_failure->error.message;
+  }
+  return {failed->reason, std::move(message), "", true};
+}
+
+bool is_complete(const api::Job& job) {
+  const api::Condition* complete = api::find_condition(job.status.conditions, "Complete");
+  return complete != nullptr && complete->status == "True";
+}
 
 std::string Attempt::label() const {
   return "attempt " + std::to_string(number) + " of " + std::to_string(limit);

@@ -33,6 +33,26 @@ struct Attempt {
   std::string label() const;
 };
 
+/// When the Job's attempt was started, with microseconds where the Job says so.
+Time start_of(const api::Job& job);
+
+/// Note one more pod of the attempt.
+void add_pod(Attempt& attempt, const api::Pod& pod, Time now);
+
+/// Tell the Job to stop and to say why when it has. Both controllers then end its pod (TERM,
+/// grace, KILL) and the Job stays as Failed: activeDeadlineSeconds is what the built-in one
+/// understands, the annotation is for ours.
+Action stop_job(const api::Job& job, const std::string& reason, const std::string& message);
+
+/// The reason with which a wait ends an attempt, when it lasts too long or can never end.
+std::string failure_reason(const PodWait& wait);
+
+/// Why the Job says that it failed; for a pod that could not be made, the server's words, which a
+/// cached Job may have lost.
+Failure job_failure(const api::Job& job, const std::optional<CreateFailure>& pod_failure);
+
+bool is_complete(const api::Job& job);
+
 /// Observe the current attempt of `input.run`, which follows the last one in its history.
 Attempt observe_attempt(const RunInput& input, const std::vector<std::string>& all_steps);
 

@@ -200,23 +200,6 @@ RunPlan end_unstarted(const Batch& b, const char* reason, std::string_view messa
 
 // ---- stopping ----
 
-/// Tell the Job to stop and to say why when it has. Both controllers then end its pod (TERM,
-/// grace, KILL) and the Job stays as Failed: activeDeadlineSeconds is what the built-in one
-/// understands, the annotation is for ours.
-Action stop_job(const api::Job& job, const std::string& reason, const std::string& message) {
-  using codec::Value;
-  Action action;
-  action.verb = Action::Verb::MergePatch;
-  action.resource = api::Job::kResource;
-  action.key = api::key_of(job.metadata);
-  Value annotations = Value::object(
-      {{kStopAnnotation, reason}, {kStopMessageAnnotation, cut(message, kMessageLimit)}});
-  action.body =
-      Value::object({{"metadata", Value::object({{"annotations", std::move(annotations)}})},
-                     {"spec", Value::object({{"activeDeadlineSeconds", 1}})}});
-  return action;
-}
-
 /// Wait for the attempt's pod to go; push what nobody else would push.
 RunPlan wait_for_stop(const Batch& b, const std::string& message, std::optional<Action> order) {
   RunPlan plan;
@@ -277,14 +260,6 @@ std::optional<PodWait> attempt_wait(const Batch& b) {
   if (!failure->key.name.starts_with(b.attempt.job_key.name)) return std::nullopt;
   return PodWait{judge(*failure).reason, "the pod cannot be created yet: " + failure->error.message,
                  false};
-}
-
-/// The reason with which a wait ends an attempt, when it lasts too long or can never end.
-std::string failure_reason(const PodWait& wait) {
-  if (wait.reason == "SchedulingGated") return "Unschedulable";
-  const bool image = wait.reason == "ImagePullBackOff" || wait.reason == "ErrImageNeverPull" ||
-                     wait.reason == "InvalidImageName";
-  return image ? "ImagePullFailed" : wait.reason;
 }
 
 std::string running_step(const std::vector<StepState>& states) {
@@ -411,25 +386,6 @@ RunPlan plan_start(const Batch& b) {
       create_job(b.input, b.revision, compiled->nodes.front(), b.attempt.number, b.attempt.steps));
   look_again(plan, kFirstWriteDelay);
   return plan;
-}
-
-/// Why the Job says that it failed; for a pod that could not be made, the server's words, which a
-/// cached Job may have lost.
-Failure job_failure(const api::Job& job, const std::optional<CreateFailure>& pod_failure) {
-  const api::Condition* failed = api::find_condition(job.status.conditions, "Failed");
-  if (failed == nullptr || failed->reason == "BackoffLimitExceeded") {
-    return {"PodLost", "the pod is gone and its end was not seen", "", true};
-  }
-  std::string message = failed->message;
-  if (message.empty() && pod_failure && pod_failure->key.name.starts_with(job.metadata.name)) {
-    message = "pod " + pod_failure->key.name + ": " + pod_failure->error.message;
-  }
-  return {failed->reason, std::move(message), "", true};
-}
-
-bool is_complete(const api::Job& job) {
-  const api::Condition* complete = api::find_condition(job.status.conditions, "Complete");
-  return complete != nullptr && complete->status == "True";
 }
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 
 using codec::Value;
 
+constexpr const char* kOutputsVariable = "MILLRACE_OUTPUTS";
 constexpr const char* kHomeVolume = "home";
 constexpr const char* kHomePath = "/builder/home";
 constexpr const char* kWorkspaceVolume = "workspace";
@@ -34,7 +35,7 @@ void add_mount(Value& container, const char* volume, const char* path) {
 }
 
 /// The container of a step with what every step gets, unless it brings its own.
-Value step_container(const PodContainer& step) {
+Value step_container(const PodContainer& step, bool outputs) {
   Value container = Value::object({{"name", container_name(step.name)}});
   for (const auto& [key, value] : step.container.members()) container[key] = value;
   if (container.find("workingDir") == nullptr) container["workingDir"] = kWorkspacePath;
@@ -44,6 +45,11 @@ Value step_container(const PodContainer& step) {
       for (const Value& item : own->items()) env.push_back(item);
     }
     container["env"] = std::move(env);
+  }
+  if (outputs && find_item(container.find("env"), "name", kOutputsVariable) == nullptr) {
+    const Value* path = container.find("terminationMessagePath");
+    const std::string where = path == nullptr ? kOutputsPath : path->as_string();
+    container["env"].push_back(Value::object({{"name", kOutputsVariable}, {"value", where}}));
   }
   add_mount(container, kHomeVolume, kHomePath);
   add_mount(container, kWorkspaceVolume, kWorkspacePath);
@@ -66,7 +72,7 @@ Value pod_spec(const RunInput& input, const PodStep& step, const std::vector<std
   Value containers = Value::array();
   for (const PodContainer& container : step.containers) {
     if (std::find(steps.begin(), steps.end(), container.name) == steps.end()) continue;
-    containers.push_back(step_container(container));
+    containers.push_back(step_container(container, step.outputs));
   }
   MR_CHECK(!containers.empty());
   Value last = std::move(containers.items().back());
@@ -80,6 +86,7 @@ Value pod_spec(const RunInput& input, const PodStep& step, const std::vector<std
   if (!account.empty()) spec["serviceAccountName"] = account;
   if (!step.node_selector.empty()) spec["nodeSelector"] = to_value(step.node_selector);
   if (!step.affinity.empty()) spec["affinity"] = step.affinity;
+  for (const auto& [key, value] : step.pod.members()) spec[key] = value;
   return spec;
 }
 
@@ -93,7 +100,10 @@ Action create_job(const RunInput& input, const Revision& revision, const Node& n
   Action action;
   action.verb = Action::Verb::Create;
   action.resource = kind;
-  action.key = {run.metadata.ns, job_name(run.metadata.name, run.metadata.uid, node.name, attempt)};
+  const bool graph = revision.plan != nullptr;
+  action.key = {run.metadata.ns,
+                graph ? step_object_name(run.metadata.name, run.metadata.uid, node.name, attempt)
+                      : job_name(run.metadata.name, run.metadata.uid, node.name, attempt)};
   action.owner_uid = run.metadata.uid;
 
   std::map<std::string, std::string> labels =

@@ -15,4 +15,7 @@ namespace millrace::logic {
 Action create_job(const RunInput& input, const Revision& revision, const Node& node, int attempt,
                   const std::vector<std::string>& steps);
 
+/// Where a container's outputs are read from; $MILLRACE_OUTPUTS.
+inline constexpr const char* kOutputsPath = "/dev/termination-log";
+
 }  // namespace millrace::logic

@@ -41,6 +41,8 @@ inline constexpr const char* kIndexFailuresAnnotation =
 /// On a Job that is to be stopped: the reason and the message it then ends with.
 inline constexpr const char* kStopAnnotation = "millrace.dev/stop";
 inline constexpr const char* kStopMessageAnnotation = "millrace.dev/stop-message";
+/// On a run that is a step of another: how deep it is nested, from 1.
+inline constexpr const char* kDepthAnnotation = "millrace.dev/depth";
 /// The finalizer of pipeline-operator: accepted, and removed on deletion.
 inline constexpr std::string_view kForeignFinalizer = "finalizer.ljchen.net";
 

@@ -1,5 +1,7 @@
 #include "controllers/logic/names.h"
 
+#include <algorithm>
+
 #include "kubeclient/base/hash.h"
 
 namespace millrace::logic {
@@ -37,6 +39,15 @@ std::string job_name(std::string_view run, std::string_view run_uid, std::string
   const std::uint64_t hash = stable_hash(join({run_uid, node, std::to_string(attempt)}));
   // 57 = 63 bytes less '-' and the pod's 5 digits; 44 = 57 less "-build-" and 6 digits.
   return shorten(run, 44) + "-build-" + hex(hash, 6);
+}
+
+std::string step_object_name(std::string_view run, std::string_view run_uid, std::string_view step,
+                             int attempt) {
+  const std::uint64_t hash = stable_hash(join({run_uid, step, std::to_string(attempt), "step"}));
+  std::string name = std::string(run) + "-" + std::string(step);
+  std::replace(name.begin(), name.end(), '.', '-');  // the number of a combination
+  // 46 = 57 less '-' and 10 digits.
+  return shorten(name, 46) + "-" + hex(hash, 10);
 }
 
 std::string pod_name(std::string_view job, std::string_view job_uid) {

@@ -17,6 +17,11 @@ std::string label_value(std::string_view name);
 std::string job_name(std::string_view run, std::string_view run_uid, std::string_view node,
                      int attempt);
 
+/// `<run>-<step>-<10 hex>`, at most 57 bytes: the Job or run that is one attempt (from 1) of a step
+/// of a graph. A run may have thousands of them, hence more digits.
+std::string step_object_name(std::string_view run, std::string_view run_uid, std::string_view step,
+                             int attempt);
+
 /// `<job>-<5 hex>`, at most 63 bytes for our Jobs: the pod of a Job.
 std::string pod_name(std::string_view job, std::string_view job_uid);
 

@@ -54,6 +54,13 @@ std::string format_micro_time(Time time) {
   return format_seconds(time) + text.data();
 }
 
+std::string format_milli_time(Time time) {
+  const auto fraction = time - floor<seconds>(time);
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), ".%03dZ", int(fraction.count() / 1000));
+  return format_seconds(time) + text.data();
+}
+
 Time truncate_to_second(Time time) { return floor<seconds>(time); }
 
 Result<Time> parse_time(std::string_view text) {

@@ -1,0 +1,187 @@
+#include <algorithm>
+
+#include "controllers/logic/compile.h"
+#include "controllers/logic/graph_parts.h"
+#include "controllers/logic/job.h"
+#include "controllers/logic/labels.h"
+#include "controllers/logic/names.h"
+#include "controllers/logic/objects.h"
+#include "controllers/logic/outcome.h"
+#include "kubeclient/base/time_format.h"
+
+namespace millrace::logic {
+
+using crds::StepPhase;
+using crds::StepState;
+
+Graph::Graph(const RunInput& input, const Revision& revision)
+    : input_(input),
+      revision_(revision),
+      compiled_(**revision.plan),
+      nodes_(compiled_.nodes),
+      run_(*input.run) {
+  belt_ = std::any_of(nodes_.begin(), nodes_.end(), [](const Node& node) {
+    const auto* http = std::get_if<HttpStep>(&node.action);
+    return http != nullptr && http->belt;
+  });
+  status_ = carried_status(input, revision.name);
+  status_.params = run_.status.params;
+  status_.concurrency_group = run_.status.concurrency_group;
+  status_.archive = run_.status.archive;
+  read_status();
+  read_children();
+}
+
+Unit& Graph::add_unit(std::string name, std::size_t node) {
+  auto unit = std::make_unique<Unit>();
+  unit->name = std::move(name);
+  unit->node = node;
+  unit->state.name = unit->name;
+  units_.push_back(std::move(unit));
+  Unit& added = *units_.back();
+  by_name_.emplace(added.name, units_.size() - 1);
+  return added;
+}
+
+void Graph::read_status() {
+  units_.reserve(nodes_.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    add_unit(nodes_[i].name, i);
+    node_index_.emplace(nodes_[i].name, i);
+  }
+  if (const auto& archive = run_.status.archive) {
+    archived_done_ = IndexSet::parse(archive->succeeded);
+    archived_skipped_ = IndexSet::parse(archive->skipped);
+    for (const int index : archived_done_.members()) {
+      if (static_cast<std::size_t>(index) >= nodes_.size()) continue;
+      units_[static_cast<std::size_t>(index)]->state.state = StepPhase::Succeeded;
+    }
+    for (const int index : archived_skipped_.members()) {
+      if (static_cast<std::size_t>(index) >= nodes_.size()) continue;
+      StepState& state = units_[static_cast<std::size_t>(index)]->state;
+      state.state = StepPhase::Skipped;
+      state.reason = kWhenFalse;
+    }
+  }
+  if (run_.status.step_states.empty()) reuse_retried();
+  for (const StepState& state : run_.status.step_states) {
+    const auto known = by_name_.find(state.name);
+    if (known != by_name_.end()) {
+      units_[known->second]->state = state;
+      units_[known->second]->recorded = true;
+      continue;
+    }
+    const auto node = node_index_.find(state.of);
+    if (node == node_index_.end()) continue;
+    Unit& unit = add_unit(state.name, node->second);
+    unit.state = state;
+    unit.recorded = true;
+  }
+}
+
+/// A retry of an ended run: what succeeded there need not run again.
+void Graph::reuse_retried() {
+  if (input_.retried == nullptr) return;
+  for (const StepState& state : input_.retried->status.step_states) {
+    const auto known = by_name_.find(state.name);
+    if (known == by_name_.end() || !state.of.empty()) continue;
+    Unit& unit = *units_[known->second];
+    if (node_of(unit).group != Group::Main) continue;
+    const bool skipped = state.state == StepPhase::Skipped && state.reason == kWhenFalse;
+    if (state.state != StepPhase::Succeeded && !skipped) continue;
+    unit.state = state;
+    unit.state.waiting.reset();
+    unit.state.waited.clear();
+    unit.state.message = "taken over from run " + input_.retried->metadata.name;
+  }
+}
+
+void Graph::read_children() {
+  for (const api::Job* job : input_.jobs) {
+    if (is_controlled_by(job->metadata, run_.metadata.uid)) jobs_[job->metadata.name].job = job;
+  }
+  for (const api::Pod* pod : input_.pods) {
+    // Labels alone prove nothing: anybody may write them.
+    const api::OwnerReference* owner = pod->metadata.controller_ref();
+    if (owner == nullptr || owner->kind != api::Job::kResource.kind) continue;
+    if (pod->metadata.label(kRunUidLabel) != run_.metadata.uid) continue;
+    JobChildren& children = jobs_[owner->name];
+    if (children.job != nullptr && children.job->metadata.uid != owner->uid) continue;
+    children.pods.push_back(pod);
+  }
+}
+
+bool Graph::is_matrix(const Unit& unit) const {
+  return node_of(unit).matrix.has_value() && unit.name == node_of(unit).name;
+}
+
+const Unit* Graph::find(std::string_view name) const {
+  const auto known = by_name_.find(name);
+  return known == by_name_.end() ? nullptr : units_[known->second].get();
+}
+
+std::vector<std::size_t> Graph::combinations(std::size_t node) const {
+  std::vector<std::size_t> found;
+  for (std::size_t i = nodes_.size(); i < units_.size(); ++i) {
+    if (units_[i]->node == node) found.push_back(i);
+  }
+  return found;
+}
+
+bool Graph::ended(const Unit& unit) const {
+  const StepPhase state = unit.state.state;
+  return state == StepPhase::Succeeded || state == StepPhase::Failed || state == StepPhase::Skipped;
+}
+
+bool Graph::done(const Unit& unit) const {
+  switch (unit.state.state) {
+    case StepPhase::Succeeded:
+      return true;
+    case StepPhase::Failed:
+      return node_of(unit).continue_on_error;
+    case StepPhase::Skipped:
+      return unit.state.reason == kWhenFalse;
+    case StepPhase::Pending:
+    case StepPhase::Running:
+      break;
+  }
+  return false;
+}
+
+bool Graph::failed(const Unit& unit) const {
+  return unit.state.state == StepPhase::Failed && !node_of(unit).continue_on_error;
+}
+
+bool Graph::is_cut_off(std::size_t node) const {
+  return std::any_of(nodes_[node].after.begin(), nodes_[node].after.end(),
+                     [&](const std::string& name) {
+                       const Unit& unit = *units_[node_index_.at(name)];
+                       return ended(unit) && !done(unit);
+                     });
+}
+
+Attempt Graph::observe(const Unit& unit) const {
+  Attempt attempt;
+  attempt.number = std::max(1, unit.state.attempt);
+  attempt.job_key = {run_.metadata.ns, step_object_name(run_.metadata.name, run_.metadata.uid,
+                                                        unit.name, attempt.number)};
+  const auto* step = std::get_if<PodStep>(&node_of(unit).action);
+  if (step != nullptr) {
+    for (const PodContainer& container : step->containers) {
+      attempt.all_steps.push_back(container.name);
+    }
+  }
+  attempt.steps = attempt.all_steps;
+  const auto found = jobs_.find(attempt.job_key.name);
+  if (found == jobs_.end()) return attempt;
+  attempt.job = found->second.job;
+  for (const api::Pod* pod : found->second.pods) add_pod(attempt, *pod, input_.now);
+  if (attempt.job != nullptr) {
+    attempt.started = start_of(*attempt.job);
+  } else if (attempt.pod() != nullptr) {
+    attempt.started = attempt.pod()->metadata.creation_timestamp.value_or(input_.now);
+  }
+  return attempt;
+}
+
+}  // namespace millrace::logic

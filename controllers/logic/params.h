@@ -1,0 +1,25 @@
+/// The values a run is started with: defaults, types and limits.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "crds/steps.h"
+#include "kubeclient/base/result.h"
+#include "kubeclient/codec/value.h"
+
+namespace millrace::logic {
+
+using ParamValues = std::map<std::string, codec::Value>;
+
+/// `value` as one of `param`'s type, within its limits. Text, as a command line gives it, is read:
+/// "3" for an integer, "true", JSON for lists and objects. Errors: Invalid, without a path.
+Result<codec::Value> param_value(const crds::Param& param, const codec::Value& value);
+
+/// What the run uses: `given` over the defaults. Errors: Invalid, led by `spec.params`: an unknown
+/// param (the known ones are named), missing ones, a value of the wrong type or outside its limits.
+Result<ParamValues> resolve_params(const std::vector<crds::Param>& params,
+                                   const ParamValues& given);
+
+}  // namespace millrace::logic
