@@ -284,7 +284,7 @@ void HttpServer::Impl::Session::start(SSL_CTX* context) {
 void HttpServer::Impl::Session::say_it_is_https() {
   out_ =
       "HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n"
-      "This is an HTTPS server; the request came in plain HTTP.\n";
+      "this is an HTTPS server; the request came in plain HTTP.\n";
   asio::async_write(tcp_, asio::buffer(out_),
                     [this](const ErrorCode&, std::size_t) { server_.erase(*this); });
 }
