@@ -32,9 +32,10 @@ struct Action {
   codec::Value body;      ///< null for Delete
   std::string owner_uid;  ///< Create: UID of the controller that `body` names
   std::string uid;        ///< Delete: UID of the object that is meant
-  /// Apply and Delete of a user's object: `resource` is empty, apiVersion and kind of `body` say
-  /// what it is, and it is done as this service account of `key.ns`. Empty: as ourselves.
+  /// Apply of a user's object: `resource` is empty, apiVersion and kind of `body` say what it is,
+  /// and it is done as this service account of `account_ns`. Empty: as ourselves.
   std::string service_account;
+  std::string account_ns;
   Propagation propagation = Propagation::Background;  ///< Delete: what becomes of dependents
 
   bool operator==(const Action&) const = default;

@@ -201,7 +201,9 @@ Result<CallOrder> Graph::call_of(const Unit& unit, const HttpStep& step) const {
   Value body = step.call.body;
   if (step.belt) {
     if (!body.is_null()) {
-      MR_ASSIGN(body, expression::render_document(body, belt_root(input_.now)).with("data"));
+      MR_ASSIGN(body, expression::render_document(body, belt_root(input_.now), {},
+                                                  expression::GoTemplate::Spelling::Go)
+                          .with("data"));
     }
     order.headers.push_back({"Content-Type", "application/json", std::nullopt});
   } else {
@@ -290,6 +292,7 @@ Result<void> Graph::start_manifest(Unit& unit, const ManifestStep& step) {
   apply.service_account = !own.empty()                         ? own
                           : !step.service_account_name.empty() ? step.service_account_name
                                                                : "default";
+  apply.account_ns = run_.metadata.ns;
   if (input_.create_failure && input_.create_failure->key == apply.key) {
     const CreateFailure& failure = *input_.create_failure;
     const CreateVerdict verdict = judge(failure);

@@ -478,6 +478,7 @@ void Graph::watch_manifest(Unit& unit, const ManifestStep& step) {
                                    wanted->find("kind")->as_string(),
                                    {wanted->at_path({"metadata", "namespace"})->as_string(),
                                     wanted->at_path({"metadata", "name"})->as_string()},
+         run_.metadata.ns,
                                    !own.empty()                         ? own
                                    : !step.service_account_name.empty() ? step.service_account_name
                                                                         : "default"});

@@ -66,6 +66,8 @@ std::string chosen_revision(const crds::PipelineRun& run,
     const std::string& name = job->metadata.annotation(kRevisionAnnotation);
     if (!name.empty()) return name;
   }
+  // The gateway chose when it made the run.
+  if (!run.spec.trigger.is_null()) return run.metadata.annotation(kRevisionAnnotation);
   return {};
 }
 

@@ -65,6 +65,7 @@ struct ObjectRef {
   std::string api_version;  ///< "apps/v1"
   std::string kind;
   ObjectKey key;
+  std::string run_ns;           ///< namespace of the service account
   std::string service_account;  ///< as whom
   bool operator==(const ObjectRef&) const = default;
 };

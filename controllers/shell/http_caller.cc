@@ -359,7 +359,7 @@ void HttpCaller::forget(const std::string& run_uid, const std::string& key) {
   impl_->forget(run_uid, &key);
 }
 
-void HttpCaller::forget(const std::string& run_uid) { impl_->forget(run_uid, nullptr); }
+void HttpCaller::forget_run(const std::string& run_uid) { impl_->forget(run_uid, nullptr); }
 
 void HttpCaller::stop() { impl_->stop(); }
 

@@ -12,6 +12,7 @@
 
 #include "controllers/logic/http_config.h"
 #include "controllers/logic/run.h"
+#include "controllers/shell/call_maker.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/result.h"
 #include "kubeclient/http/outbound.h"
@@ -32,12 +33,12 @@ Result<http::OutboundOptions> outbound_options(const logic::HttpConfig& config,
                                                const std::vector<std::string>& api_servers);
 
 /// Makes calls, each key of a run once in the life of this process. Safe from any thread.
-class HttpCaller {
+class HttpCaller final : public CallMaker {
  public:
   HttpCaller(const http::OutboundOptions& options, std::size_t max_concurrent,
              client::Reader& reader, const Clock& clock, MetricsRegistry& metrics,
              const Logger& log);
-  ~HttpCaller();
+  ~HttpCaller() override;
   HttpCaller(const HttpCaller&) = delete;
   HttpCaller& operator=(const HttpCaller&) = delete;
 
@@ -51,13 +52,11 @@ class HttpCaller {
   /// (Unavailable, Timeout, Throttled, ...).
   Result<void> begin(const std::string& run_uid, const std::string& ns,
                      const logic::CallOrder& order, std::function<void()> on_done,
-                     const std::stop_token& stop = {});
+                     const std::stop_token& stop = {}) override;
 
-  /// What is known of the run's calls, by CallOrder::key.
-  std::map<std::string, logic::CallState> states(const std::string& run_uid) const;
-  /// Drop a call, or all of a run; what is under way is cancelled.
-  void forget(const std::string& run_uid, const std::string& key);
-  void forget(const std::string& run_uid);
+  std::map<std::string, logic::CallState> states(const std::string& run_uid) const override;
+  void forget(const std::string& run_uid, const std::string& key) override;
+  void forget_run(const std::string& run_uid) override;
 
   /// Begin nothing more, cancel all. Results that come of that are not kept: a step does not fail
   /// because this process ends.

@@ -96,7 +96,7 @@ const T& latest(const Ref<T>& old, const Ref<T>& now) {
 
 struct Operator::Impl final : WriteObserver {
   Impl(client::Reader& reader, client::Writer& writer, OperatorSettings options,
-       const runtime::Env& environment);
+       const runtime::Env& environment, CallMaker* calls);
 
   /// Handlers must be quiet before what they add to is gone.
   ~Impl() override {
@@ -120,6 +120,8 @@ struct Operator::Impl final : WriteObserver {
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
   /// Tell the run that a Job or pod belongs to, if it says so.
   void wake_run_of(const api::ObjectMeta& child);
+  /// `left` has given up its place in its concurrency group: tell those that wait for one.
+  void wake_queued(const crds::PipelineRun& left);
   /// Tell the queues of all that there may be something to do about.
   void wake_all();
   /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
@@ -180,6 +182,7 @@ struct Operator::Impl final : WriteObserver {
   runtime::WorkQueue run_queue;
   runtime::WorkQueue job_queue;
   PipelineReconciler pipeline_reconciler;
+  UserObjects user_objects;
   RunReconciler run_reconciler;
   JobReconciler job_reconciler;
   runtime::Controller pipeline_controller;
@@ -188,7 +191,7 @@ struct Operator::Impl final : WriteObserver {
 };
 
 Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
-                     OperatorSettings options, const runtime::Env& environment)
+                     OperatorSettings options, const runtime::Env& environment, CallMaker* calls)
     : settings(std::move(options)),
       env(environment),
       reader(api_reader),
@@ -216,7 +219,9 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       run_queue(queue_options(settings, "run"), env.clock, env.metrics),
       job_queue(queue_options(settings, "job"), env.clock, env.metrics),
       pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones),
-      run_reconciler(services, caches, actor, run_memory, revision_cache),
+      user_objects(api_reader, api_writer),
+      run_reconciler(services, caches, actor, run_memory, revision_cache, user_objects, calls,
+                     run_queue),
       job_reconciler(services, caches, actor, job_memory, run_memory, run_queue),
       pipeline_controller({.name = "pipeline", .workers = 2}, pipeline_queue, pipeline_reconciler,
                           env),
@@ -231,6 +236,7 @@ void Operator::Impl::connect() {
   runs.add_index(kByPipeline, [](const crds::PipelineRun& run) {
     return std::vector<std::string>{index_value(run.metadata.ns, run.spec.ref_pipeline)};
   });
+  runs.add_index(kByOwnerUid, by_owner_uid<crds::PipelineRun>);
   jobs.add_index(kByRunUid, by_run_uid<api::Job>);
   pods.add_index(kByRunUid, by_run_uid<api::Pod>);
   pods.add_index(kByOwnerUid, by_owner_uid<api::Pod>);
@@ -258,6 +264,13 @@ void Operator::Impl::connect() {
     wake(run_queue, api::key_of(run.metadata));
     if (!now) run_memory.forget(run.metadata.uid);
     if (now) release(*now);
+    // A run that is a step of another, and those that wait for a place in its group.
+    const api::OwnerReference* parent = run.metadata.controller_ref();
+    if (parent != nullptr && parent->kind == crds::PipelineRun::kResource.kind) {
+      wake(run_queue, {run.metadata.ns, parent->name});
+    }
+    const bool left = !now || (logic::is_terminal(*now) && !(old && logic::is_terminal(*old)));
+    if (left && !run.status.concurrency_group.empty()) wake_queued(run);
     // Only coming, going and ending matter to the Pipeline.
     if (old && now && logic::is_terminal(*old) == logic::is_terminal(*now)) return;
     wake(pipeline_queue, {run.metadata.ns, run.spec.ref_pipeline}, kPipelineDelay);
@@ -321,6 +334,14 @@ void Operator::Impl::wake(runtime::WorkQueue& queue, const ObjectKey& key, Durat
 void Operator::Impl::wake_run_of(const api::ObjectMeta& child) {
   const ObjectKey run = run_of(child);
   if (!run.name.empty()) wake(run_queue, run);
+}
+
+void Operator::Impl::wake_queued(const crds::PipelineRun& left) {
+  for (const auto& run : runs.store().list(left.metadata.ns)) {
+    const bool waits = !run->status.start_time && !logic::is_settled(*run) &&
+                       run->status.concurrency_group == left.status.concurrency_group;
+    if (waits) wake(run_queue, api::key_of(run->metadata));
+  }
 }
 
 void Operator::Impl::wake_all() {
@@ -442,8 +463,8 @@ bool Operator::Impl::wait_synced(const std::stop_token& stop) const {
 }
 
 Operator::Operator(client::Reader& reader, client::Writer& writer, OperatorSettings settings,
-                   const runtime::Env& env)
-    : impl_(std::make_unique<Impl>(reader, writer, std::move(settings), env)) {}
+                   const runtime::Env& env, CallMaker* calls)
+    : impl_(std::make_unique<Impl>(reader, writer, std::move(settings), env, calls)) {}
 
 Operator::~Operator() = default;
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controllers/logic/config.h"
+#include "controllers/shell/call_maker.h"
 #include "kubeclient/base/result.h"
 #include "kubeclient/client/client.h"
 #include "kubeclient/runtime/env.h"
@@ -35,8 +36,9 @@ enum class OperatorEnd {
 /// Resource: built once, destroyed after `run` returned. All references outlive it.
 class Operator {
  public:
+  /// `calls` makes the calls of HTTP steps; without it such steps wait.
   Operator(client::Reader& reader, client::Writer& writer, OperatorSettings settings,
-           const runtime::Env& env);
+           const runtime::Env& env, CallMaker* calls = nullptr);
   ~Operator();
   Operator(const Operator&) = delete;
   Operator& operator=(const Operator&) = delete;

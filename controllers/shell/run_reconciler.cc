@@ -9,7 +9,9 @@
 #include "controllers/shell/events.h"
 #include "controllers/shell/live.h"
 #include "controllers/shell/trim.h"
+#include "kubeclient/codec/json_reader.h"
 #include "kubeclient/codec/json_writer.h"
+#include "kubeclient/runtime/work_queue.h"
 
 namespace millrace::shell {
 
@@ -28,6 +30,12 @@ struct RunReconciler::Gathered {
   std::vector<runtime::Ref<crds::PipelineRun>> siblings;
   std::vector<runtime::Ref<api::Deployment>> deployments;
   std::vector<runtime::Ref<api::Service>> services;
+  std::vector<runtime::Ref<crds::PipelineRun>> children;
+  std::vector<runtime::Ref<crds::PipelineRun>> others;
+  runtime::Ref<crds::PipelineRun> retried;
+  std::map<std::string, logic::CallState> calls;
+  std::map<std::string, logic::ObjectState> objects;
+  std::map<std::string, crds::StepState> archived;
   RunMemory memory;
   std::optional<logic::CreateFailure> create_failure;
   LiveParts live;
@@ -61,8 +69,16 @@ bool is_stream(const crds::Pipeline& pipeline) { return pipeline.spec.stream_job
 }  // namespace
 
 RunReconciler::RunReconciler(const Services& services, const Caches& caches, Actor& actor,
-                             Memory<RunMemory>& memory, RevisionCache& revisions)
-    : services_(services), caches_(caches), actor_(actor), memory_(memory), revisions_(revisions) {}
+                             Memory<RunMemory>& memory, RevisionCache& revisions,
+                             UserObjects& objects, CallMaker* calls, runtime::WorkQueue& queue)
+    : services_(services),
+      caches_(caches),
+      actor_(actor),
+      memory_(memory),
+      revisions_(revisions),
+      objects_(objects),
+      calls_(calls),
+      queue_(queue) {}
 
 Result<runtime::Outcome> RunReconciler::reconcile(const ObjectKey& key,
                                                   const runtime::ReconcileContext& context) {
@@ -71,6 +87,7 @@ Result<runtime::Outcome> RunReconciler::reconcile(const ObjectKey& key,
   if (!gathered.run) return runtime::Done{};
   if (logic::is_settled(*gathered.run)) {
     memory_.forget(gathered.run->metadata.uid);
+    if (calls_ != nullptr) calls_->forget_run(gathered.run->metadata.uid);
     return runtime::Done{};
   }
   gather_cached(*gathered.run, gathered);
@@ -93,6 +110,7 @@ void RunReconciler::gather_cached(const crds::PipelineRun& run, Gathered& out) c
       if (auto revision = revisions_.read(*object); revision.ok()) out.revision = *revision;
     }
   }
+  gather_graph(run, out);
   const bool stream = out.pipeline ? is_stream(*out.pipeline)
                                    : run.status.cluster.has_value() &&
                                          !run.status.cluster->deployment_names.empty();
@@ -101,6 +119,38 @@ void RunReconciler::gather_cached(const crds::PipelineRun& run, Gathered& out) c
   const std::string labelled = index_value(ns, logic::label_value(run.spec.ref_pipeline));
   out.deployments = caches_.deployments.by_index(kByPipeline, labelled);
   out.services = caches_.services.by_index(kByPipeline, labelled);
+}
+
+void RunReconciler::gather_graph(const crds::PipelineRun& run, Gathered& out) const {
+  const logic::Revision* frozen = out.revision ? out.revision.get() : out.current.get();
+  out.children.clear();
+  out.others.clear();
+  if (frozen == nullptr || !frozen->plan || !frozen->plan->ok()) return;
+  const std::string& ns = run.metadata.ns;
+  out.children = caches_.runs.by_index(kByOwnerUid, index_value(ns, run.metadata.uid));
+  if (!run.spec.retry_of.empty()) out.retried = caches_.runs.get({ns, run.spec.retry_of});
+  if (calls_ != nullptr) out.calls = calls_->states(run.metadata.uid);
+  if (!(*frozen->plan)->concurrency || run.status.start_time) return;
+  for (auto& other : caches_.runs.list(ns)) {
+    if (!logic::is_terminal(*other)) out.others.push_back(std::move(other));
+  }
+}
+
+/// Details of steps that have left the status.
+Result<void> RunReconciler::gather_archive(Gathered& out, const std::stop_token& stop) const {
+  LiveReader live(services_.reader, stop);
+  if (!out.run->status.archive) return {};
+  for (const std::string& name : out.run->status.archive->revisions) {
+    MR_ASSIGN(const auto object, live.find<api::ControllerRevision>({out.run->metadata.ns, name}));
+    if (!object) continue;
+    const codec::Value* steps = object->data.find("steps");
+    if (steps == nullptr) continue;
+    for (const codec::Value& step : steps->items()) {
+      auto state = codec::decode<crds::StepState>(step.dump());
+      if (state.ok()) out.archived[state->name] = *std::move(state);
+    }
+  }
+  return {};
 }
 
 Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
@@ -146,6 +196,23 @@ Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
       if (found) out.services.push_back(std::move(found));
     }
   }
+  if (parts.siblings) {
+    MR_ASSIGN(auto runs, live.list<crds::PipelineRun>(ns, ""));
+    out.others.clear();
+    for (auto& other : runs) {
+      if (!logic::is_terminal(*other)) out.others.push_back(std::move(other));
+    }
+  }
+  if (parts.archive) MR_TRY(gather_archive(out, stop));
+  if (parts.workload) {
+    out.children.clear();
+    for (const auto& child : caches_.runs.by_index(kByOwnerUid, index_value(ns, uid))) {
+      MR_ASSIGN(auto now, live.find<crds::PipelineRun>(api::key_of(child->metadata)));
+      if (now) out.children.push_back(std::move(now));
+    }
+  }
+  out.live.siblings |= parts.siblings;
+  out.live.archive |= parts.archive;
   out.live.pipeline |= parts.pipeline;
   out.live.revision |= parts.revision;
   out.live.workload |= parts.workload;
@@ -170,6 +237,12 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
   input.siblings = pointers(gathered.siblings);
   input.deployments = pointers(gathered.deployments);
   input.services = pointers(gathered.services);
+  input.children = pointers(gathered.children);
+  input.others = pointers(gathered.others);
+  input.retried = gathered.retried.get();
+  input.calls = gathered.calls;
+  input.objects = gathered.objects;
+  input.archived = gathered.archived;
   input.applied = gathered.memory.applied;
   input.last_create = gathered.memory.last_create;
   input.last_status_write = gathered.memory.last_status_write;
@@ -198,7 +271,13 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
   const std::string uid = gathered.run->metadata.uid;
   std::string version = gathered.run->metadata.resource_version;
   for (const Action& action : todo.actions) {
-    auto done = actor_.perform(action, stop);
+    Result<ActionResult> done = ActionResult{};
+    if (!action.service_account.empty()) {
+      const auto applied = objects_.apply(action, stop);
+      if (!applied.ok()) done = fail(Error(applied.error()));
+    } else {
+      done = actor_.perform(action, stop);
+    }
     if (!done.ok()) {
       const bool makes = action.verb == Action::Verb::Create || action.verb == Action::Verb::Apply;
       if (!makes || !is_refusal(done.error()) || gathered.create_failure) {
@@ -235,7 +314,7 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
                      [&](RunMemory& m) { m.applied[action.key.name] = done->metadata.generation; });
     }
     if (action.verb == Action::Verb::MergePatch &&
-        action.resource.plural == crds::PipelineRun::kResource.plural) {
+        action.resource.plural == crds::PipelineRun::kResource.plural && action.key == key) {
       version = done->metadata.resource_version;
     }
   }
@@ -248,8 +327,22 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
     count_outcome(*gathered.run, *todo.status);
     record(*gathered.run, todo.notes);
   }
+  MR_TRY(make_calls(*gathered.run, todo, stop));
   if (!todo.recheck) return runtime::Done{};
   return runtime::RequeueAfter{*todo.recheck};
+}
+
+Result<void> RunReconciler::make_calls(const crds::PipelineRun& run, const RunPlan& todo,
+                                       const std::stop_token& stop) {
+  if (calls_ == nullptr) return {};
+  const std::string& uid = run.metadata.uid;
+  for (const std::string& key : todo.forget_calls) calls_->forget(uid, key);
+  const ObjectKey name = api::key_of(run.metadata);
+  for (const logic::CallOrder& order : todo.calls) {
+    MR_TRY(calls_->begin(
+        uid, run.metadata.ns, order, [this, name] { queue_.add(name); }, stop));
+  }
+  return {};
 }
 
 void RunReconciler::record(const crds::PipelineRun& run,

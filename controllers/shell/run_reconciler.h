@@ -9,9 +9,11 @@
 #include "controllers/logic/run.h"
 #include "controllers/shell/act.h"
 #include "controllers/shell/caches.h"
+#include "controllers/shell/call_maker.h"
 #include "controllers/shell/memory.h"
 #include "controllers/shell/revision_cache.h"
 #include "controllers/shell/services.h"
+#include "controllers/shell/user_objects.h"
 #include "kubeclient/runtime/controller.h"
 
 namespace millrace::shell {
@@ -20,7 +22,8 @@ namespace millrace::shell {
 class RunReconciler final : public runtime::Reconciler {
  public:
   RunReconciler(const Services& services, const Caches& caches, Actor& actor,
-                Memory<RunMemory>& memory, RevisionCache& revisions);
+                Memory<RunMemory>& memory, RevisionCache& revisions, UserObjects& objects,
+                CallMaker* calls, runtime::WorkQueue& queue);
 
   Result<runtime::Outcome> reconcile(const ObjectKey& key,
                                      const runtime::ReconcileContext& context) override;
@@ -36,6 +39,10 @@ class RunReconciler final : public runtime::Reconciler {
   Result<logic::RunPlan> plan(Gathered& gathered, const std::stop_token& stop) const;
   Result<runtime::Outcome> act(Gathered& gathered, logic::RunPlan plan,
                                const std::stop_token& stop);
+  void gather_graph(const crds::PipelineRun& run, Gathered& out) const;
+  Result<void> gather_archive(Gathered& out, const std::stop_token& stop) const;
+  Result<void> make_calls(const crds::PipelineRun& run, const logic::RunPlan& todo,
+                          const std::stop_token& stop);
   void record(const crds::PipelineRun& run, const std::vector<logic::Note>& notes) const;
   void count_outcome(const crds::PipelineRun& run, const crds::PipelineRunStatus& after) const;
 
@@ -44,6 +51,9 @@ class RunReconciler final : public runtime::Reconciler {
   Actor& actor_;
   Memory<RunMemory>& memory_;
   RevisionCache& revisions_;
+  UserObjects& objects_;
+  CallMaker* calls_;  ///< null: this process makes none
+  runtime::WorkQueue& queue_;
 };
 
 }  // namespace millrace::shell

@@ -285,6 +285,10 @@ Result<std::unique_ptr<ByteStream>> Client::pod_logs(const ObjectKey& pod, const
   return impl_->open(op, {}, options);
 }
 
+Result<std::string> Reader::raw_get(std::string_view path, const CallOptions&) {
+  return fail(Code::NotFound, std::string(path) + " is not served");
+}
+
 Result<std::string> Client::raw_get(std::string_view path, const CallOptions& options) {
   MR_ASSIGN(const Operation op, raw_request(path));
   return impl_->call(op, options);

@@ -87,6 +87,7 @@ struct LogOptions {
   bool timestamps = false;
   std::optional<std::int64_t> tail_lines = {};
   std::optional<std::int64_t> limit_bytes = {};
+  std::optional<std::int64_t> since_seconds = {};
 };
 
 /// A response that comes in pieces. One reader thread; `cancel` from any. Ends when destroyed.
@@ -116,6 +117,9 @@ class Reader {
                                                     const std::string& ns,
                                                     const WatchOptions& watch,
                                                     const CallOptions& options) = 0;
+  /// GET of a path such as "/apis/apps/v1", for what is no object: discovery. Readers that have
+  /// none answer NotFound.
+  virtual Result<std::string> raw_get(std::string_view path, const CallOptions& options);
 };
 
 /// Calls with effect; each answers with the object as the server stored it (delete: the object or
@@ -171,7 +175,7 @@ class Client final : public Reader, public Writer {
   Result<std::unique_ptr<ByteStream>> pod_logs(const ObjectKey& pod, const LogOptions& log,
                                                const CallOptions& options);
   /// GET of any path of the server, e.g. "/version" or "/apis/batch/v1?timeout=5s".
-  Result<std::string> raw_get(std::string_view path, const CallOptions& options);
+  Result<std::string> raw_get(std::string_view path, const CallOptions& options) override;
 
  private:
   struct Impl;

@@ -213,6 +213,13 @@ class Store {
     std::unordered_set<const T*> kept;     // what the list has, as the store holds it now
     kept.reserve(objects.size());
     for (Ref<T>& object : objects) {
+      // What the list has is there, whatever a deletion before it said.
+      if (version != 0 && !state->tombstones.empty()) {
+        const auto grave = state->tombstones.find(api::key_of(object->metadata));
+        if (grave != state->tombstones.end() && grave->second <= version) {
+          state->tombstones.erase(grave);
+        }
+      }
       auto& held = state->objects;
       const auto it = held.find(*object);
       const Ref<T> old = it == held.end() ? nullptr : *it;

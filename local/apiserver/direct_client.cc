@@ -143,6 +143,12 @@ Result<std::string> DirectClient::get_text(const api::ApiResource& resource, con
   return call(api_, user_agent_, op, options);
 }
 
+Result<std::string> DirectClient::raw_get(std::string_view path,
+                                          const client::CallOptions& options) {
+  MR_ASSIGN(const Operation op, client::raw_request(path));
+  return call(api_, user_agent_, op, options);
+}
+
 Result<std::string> DirectClient::list_text(const api::ApiResource& resource, const std::string& ns,
                                             const client::ListOptions& list,
                                             const client::CallOptions& options) {

@@ -42,6 +42,7 @@ class DirectClient final : public client::Reader, public client::Writer {
   Result<std::string> delete_text(const api::ApiResource& resource, const ObjectKey& key,
                                   const client::DeleteOptions& del,
                                   const client::CallOptions& options) override;
+  Result<std::string> raw_get(std::string_view path, const client::CallOptions& options) override;
 
   /// As client::Client::pod_logs.
   Result<std::unique_ptr<client::ByteStream>> pod_logs(const ObjectKey& pod,
