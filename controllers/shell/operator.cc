@@ -13,6 +13,7 @@
 #include "controllers/shell/pipeline_reconciler.h"
 #include "controllers/shell/run_reconciler.h"
 #include "controllers/shell/trim.h"
+#include "controllers/shell/webhook_sink.h"
 #include "kubeclient/base/metrics.h"
 #include "kubeclient/runtime/event_recorder.h"
 #include "kubeclient/runtime/informer.h"
@@ -188,6 +189,7 @@ struct Operator::Impl final : WriteObserver {
   runtime::Controller pipeline_controller;
   runtime::Controller run_controller;
   runtime::Controller job_controller;
+  std::optional<WebhookSink> webhook_sink;
 };
 
 Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
@@ -228,6 +230,11 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       run_controller({.name = "run", .workers = settings.workers}, run_queue, run_reconciler, env),
       job_controller({.name = "job", .workers = settings.workers}, job_queue, job_reconciler, env) {
   connect();
+  if (!settings.webhooks) return;
+  WebhookSinkOptions sink_options;
+  sink_options.config = *settings.webhooks;
+  webhook_sink.emplace(services, caches, actor, revision_cache, std::move(sink_options),
+                       [this] { return synced(); });
 }
 
 /// Event handlers: from any object to the keys of those who care. They only add to queues,
@@ -470,6 +477,10 @@ Operator::~Operator() = default;
 
 bool Operator::ready() const { return impl_->synced(); }
 
+delivery::DeliverySink* Operator::deliveries() {
+  return impl_->webhook_sink ? &*impl_->webhook_sink : nullptr;
+}
+
 int Operator::parts() { return 12; }
 
 bool Operator::step(int part) {
@@ -517,9 +528,30 @@ SteadyTime Operator::next_due() const {
   return std::min(next, o.next_clock_look);
 }
 
+namespace {
+
+/// Decides on webhooks while it lives; in every replica, as names of runs are the same in all.
+class WebhookService {
+ public:
+  explicit WebhookService(std::optional<WebhookSink>& sink) : sink_(sink) {
+    if (sink_) sink_->start();
+  }
+  ~WebhookService() {
+    if (sink_) sink_->stop();
+  }
+  WebhookService(const WebhookService&) = delete;
+  WebhookService& operator=(const WebhookService&) = delete;
+
+ private:
+  std::optional<WebhookSink>& sink_;
+};
+
+}  // namespace
+
 OperatorEnd Operator::run(const std::stop_token& stop) {
   Impl& o = *impl_;
   o.each_informer([](auto& informer) { informer.start(); });
+  const WebhookService webhooks(o.webhook_sink);
   // Caches fill while another one leads, so that a take-over starts at once.
   if (!o.wait_synced(stop)) return OperatorEnd::Stopped;
   o.release_all();

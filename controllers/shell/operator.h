@@ -3,15 +3,21 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "controllers/logic/config.h"
+#include "controllers/logic/webhook_config.h"
 #include "controllers/shell/call_maker.h"
 #include "kubeclient/base/result.h"
 #include "kubeclient/client/client.h"
 #include "kubeclient/runtime/env.h"
+
+namespace millrace::delivery {
+class DeliverySink;
+}
 
 namespace millrace::shell {
 
@@ -25,6 +31,7 @@ struct OperatorSettings {
   std::chrono::seconds drain_timeout{10};
   std::uint32_t seed = 0;  ///< of all jitter; 0: random
   logic::Config config;
+  std::optional<logic::WebhookConfig> webhooks;  ///< none: webhooks make no runs here
 };
 
 /// How `run` came to its end.
@@ -48,6 +55,10 @@ class Operator {
 
   /// The caches are synced; any thread.
   bool ready() const;
+
+  /// Makes runs of webhooks while `run` goes on, leader or not; null without settings.webhooks. Any
+  /// thread.
+  delivery::DeliverySink* deliveries();
 
   /// How many parts `step` knows: caches, controllers, events, and the watch over the clock.
   static int parts();
