@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "controllers/logic/http_config.h"
+#include "controllers/logic/webhook_config.h"
 #include "kubeclient/codec/describe.h"
 
 namespace millrace::logic {
@@ -57,6 +59,9 @@ struct Config {
   /// local mode only, hence no key of the file: on a cluster two would run the same Job.
   bool run_unmanaged_jobs = false;
 
+  HttpConfig http;
+  WebhookConfig webhook;
+
   bool operator==(const Config&) const = default;
   template <class V, class Self>
   static void describe(V& v, Self& self) {
@@ -65,6 +70,8 @@ struct Config {
     v.field("jobController", self.job_controller,
             {.doc = "Who runs the Jobs: `millrace` (fast; needs Kubernetes 1.32) or `kubernetes`.",
              .default_json = "\"millrace\""});
+    v.field("http", self.http, {.doc = "Where HTTP steps may go, and how."});
+    v.field("webhook", self.webhook, {.doc = "Where webhooks are taken."});
     v.field("imageCommands", self.image_commands,
             {.doc = "Local mode without a container engine: the command that stands for the entry "
                     "point of an image, by image."});

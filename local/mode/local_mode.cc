@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "controllers/logic/labels.h"
+#include "controllers/shell/http_caller.h"
 #include "controllers/shell/operator.h"
 #include "crds/pipeline_run.h"
 #include "kubeclient/base/log.h"
@@ -69,11 +70,22 @@ shell::OperatorSettings operator_settings(const ModeOptions& options) {
   return settings;
 }
 
+/// Services of a laptop are on loopback, so HTTP steps may go there unless the configuration says
+/// no; the API server itself is left out where its port is known beforehand.
+Result<http::OutboundOptions> call_options(const ModeOptions& options) {
+  logic::HttpConfig http = options.config.http;
+  for (const char* range : {"127.0.0.0/8", "::1"}) http.allow.emplace_back(range);
+  std::vector<std::string> servers;
+  if (options.listen && !options.listen->ends_with(":0")) servers.push_back(*options.listen);
+  return shell::outbound_options(http, servers);
+}
+
 }  // namespace
 
 struct LocalMode::Impl {
   Impl(std::unique_ptr<storage::Storage> opened, const ModeOptions& mode_options,
-       executor::Spawner& spawner, const runtime::Env& environment)
+       const http::OutboundOptions& outbound, executor::Spawner& spawner,
+       const runtime::Env& environment)
       : options(mode_options),
         env(environment),
         storage(std::move(opened)),
@@ -82,7 +94,9 @@ struct LocalMode::Impl {
         executor_client(api, env.clock, agent(options.version, "executor")),
         operator_client(api, env.clock, agent(options.version, "operator")),
         executor(executor_client, executor_client, spawner, executor_options(options), env),
-        engine(operator_client, operator_client, operator_settings(options), env) {
+        calls(outbound, static_cast<std::size_t>(options.config.http.max_concurrent),
+              operator_client, env.clock, env.metrics, env.log),
+        engine(operator_client, operator_client, operator_settings(options), env, &calls) {
     logs.set(&executor.logs());
   }
   ~Impl() {
@@ -136,6 +150,7 @@ struct LocalMode::Impl {
   void stop() {
     if (server) server->stop();
     stop_source.request_stop();
+    calls.stop();
     for (std::thread& t : threads) t.join();
     threads.clear();
   }
@@ -149,6 +164,7 @@ struct LocalMode::Impl {
   apiserver::DirectClient executor_client;
   apiserver::DirectClient operator_client;
   executor::Executor executor;
+  shell::HttpCaller calls;
   shell::Operator engine;
   std::unique_ptr<apiserver::Server> server;
   std::stop_source stop_source;
@@ -169,7 +185,8 @@ Result<std::unique_ptr<LocalMode>> LocalMode::start(const ModeOptions& options, 
   storage_options.path = DataDir(options.data_dir).database();
   storage_options.cache_bytes = std::size_t{1} << 20;
   MR_ASSIGN(auto opened, storage::open_storage(storage_options));
-  auto impl = std::make_unique<Impl>(std::move(opened), options, helpers.spawner(), env);
+  MR_ASSIGN(const http::OutboundOptions outbound, call_options(options));
+  auto impl = std::make_unique<Impl>(std::move(opened), options, outbound, helpers.spawner(), env);
   if (options.listen) MR_TRY(impl->listen());
   impl->run();
   return std::unique_ptr<LocalMode>(new LocalMode(std::move(impl)));

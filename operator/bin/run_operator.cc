@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <iostream>
 #include <random>
 #include <stop_token>
 
+#include "controllers/shell/http_caller.h"
 #include "controllers/shell/operator.h"
 #include "kubeclient/base/hash.h"
 #include "kubeclient/base/log.h"
@@ -16,6 +18,7 @@
 #include "kubeclient/client/credentials.h"
 #include "kubeclient/client/kubeconfig.h"
 #include "kubeclient/http/loop.h"
+#include "kubeclient/http/outbound_policy.h"
 #include "kubeclient/runtime/env.h"
 #include "operator/bin/signals.h"
 #include "operator/cli/version.h"
@@ -42,6 +45,24 @@ shell::OperatorSettings settings_of(const cli::OperatorOptions& options) {
   settings.identity = identity();
   settings.config = options.config;
   return settings;
+}
+
+/// The API server as HTTP steps must not reach it: its name and its addresses, with the port.
+std::vector<std::string> api_server_of(const client::ClientConfig& config) {
+  std::string rest =
+      config.server.substr(std::min(config.server.size(), config.server.find("://")));
+  if (rest.starts_with("://")) rest.erase(0, 3);
+  rest = rest.substr(0, rest.find('/'));
+  const std::size_t colon = rest.rfind(':');
+  const bool has_port = colon != std::string::npos && rest.find(']', colon) == std::string::npos;
+  const std::string host = rest.substr(0, has_port ? colon : std::string::npos);
+  const std::string port = has_port ? rest.substr(colon) : ":443";
+  std::vector<std::string> out = {host + port};
+  for (const std::string& address : http::resolve_host(host)) {
+    const bool v6 = address.find(':') != std::string::npos && !address.starts_with("[");
+    out.push_back((v6 ? "[" + address + "]" : address) + port);
+  }
+  return out;
 }
 
 /// Ask the server who it is: a wrong address, CA or token shows here, before anything else starts.
@@ -80,7 +101,15 @@ int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
   SignalWaiter signal_waiter(
       signals, [&log](int signal) { log.info("stopping", {kv("signal", signal_name(signal))}); });
   const std::stop_token stop = signal_waiter.token();
-  shell::Operator engine(api, api, settings_of(options), env);
+  const auto outbound = shell::outbound_options(options.config.http, api_server_of(*config));
+  if (!outbound.ok()) {
+    std::cerr << "millrace operator: " << outbound.error().message << "\n";
+    return 1;
+  }
+  shell::HttpCaller http_calls(*outbound,
+                               static_cast<std::size_t>(options.config.http.max_concurrent), api,
+                               clock, metrics, log);
+  shell::Operator engine(api, api, settings_of(options), env, &http_calls);
 
   std::unique_ptr<gateway::Gateway> web;
   if (options.metrics) {
@@ -117,6 +146,7 @@ int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
     log.warn("the API server does not answer; waiting for it", {kv("error", version.error())});
   }
   const shell::OperatorEnd end = engine.run(stop);
+  http_calls.stop();
   if (end == shell::OperatorEnd::LeaseLost) {
     log.error("lease lost, ending the process");
     return 1;
