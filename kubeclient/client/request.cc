@@ -177,7 +177,8 @@ Result<Operation> log_request(const ObjectKey& pod, const LogOptions& log) {
       .add("previous", yes(log.previous))
       .add("timestamps", yes(log.timestamps))
       .add("tailLines", number(log.tail_lines))
-      .add("limitBytes", number(log.limit_bytes));
+      .add("limitBytes", number(log.limit_bytes))
+      .add("sinceSeconds", number(log.since_seconds));
   return Operation{.verb = "get",
                    .resource = "pods/log",
                    .path = std::move(path) + query.text(),

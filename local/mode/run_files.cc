@@ -135,7 +135,7 @@ class Show {
                .done = [this](const LogId& id) { mailbox_.put_done(id); }}) {
     const SteadyTime now = clock().steady();
     for (PipelineRun& run : runs) {
-      RunView view(options.colour, runs.size() > 1);
+      RunView view(options.colour, runs.size() > 1, options.telling);
       shown_.push_back({.run = std::move(run), .view = view, .began = now});
     }
   }
@@ -197,8 +197,9 @@ class Show {
     }
     for (const crds::StepState& step : run.status.step_states) {
       const bool began = step.state == crds::StepPhase::Running || RunView::is_over(step);
-      if (began && !step.pod_name.empty()) {
-        logs_.follow({index, step.pod_name, step.name}, run.metadata.ns,
+      if (!began || step.pod_name.empty() || !is_wanted(step)) continue;
+      for (const LogId& id : logs_of(index, step)) {
+        logs_.follow(id, run.metadata.ns,
                      RunView::is_over(step) ? Container::Ended : Container::Running);
       }
     }
@@ -210,9 +211,13 @@ class Show {
     const bool waited_enough = shown.end != RunEnd::None && now >= shown.ended + kLogGrace;
     bool complete = true;
     world_.print(shown.view.progress(run, now, [&](const crds::StepState& step) {
-      const LogId id{index, step.pod_name, step.name};
-      LogPart part{.text = take_lines(id)};
-      part.complete = waited_enough || !logs_.follows(id) || news.logs_done.contains(id);
+      LogPart part;
+      for (const LogId& id : logs_of(index, step)) {
+        part.text += take_lines(id);
+        const bool done = waited_enough || !logs_.follows(id) || news.logs_done.contains(id);
+        part.complete = part.complete && done;
+      }
+      if (part.complete) part.text += summary_of(shown, step);
       complete = complete && part.complete;
       return part;
     }));
@@ -221,12 +226,45 @@ class Show {
     world_.print(shown.view.finished(run, shown.ended - shown.began));
   }
 
+  bool is_wanted(const crds::StepState& step) const {
+    const bool named =
+        options_.step.empty() || options_.step == step.name || options_.step == step.of;
+    return named && (options_.attempt == 0 || options_.attempt == step.attempt);
+  }
+
+  /// The logs of a step that has a pod; none for others.
+  std::vector<LogId> logs_of(std::size_t index, const crds::StepState& step) {
+    std::vector<LogId> ids;
+    if (step.pod_name.empty()) return ids;
+    const std::string& own = step.of.empty() ? step.name : step.of;
+    const auto found = options_.containers.find(own);
+    const auto containers =
+        found == options_.containers.end() ? std::vector<std::string>{own} : found->second;
+    for (const std::string& container : containers) {
+      const LogId& id = ids.emplace_back(LogId{index, step.pod_name, container});
+      labels_.try_emplace(id, containers.size() > 1 ? step.name + "/" + container : step.name);
+    }
+    return ids;
+  }
+
+  /// What there is to say of an ended step without a log, once.
+  std::string summary_of(const Shown& shown, const crds::StepState& step) {
+    if (!options_.summary || !RunView::is_over(step) || !is_wanted(step)) return "";
+    if (!summarized_.insert(step.name + "/" + std::to_string(step.attempt)).second) return "";
+    std::string text;
+    std::string rest = options_.summary(step);
+    for (std::size_t end; (end = rest.find('\n')) != std::string::npos; rest.erase(0, end + 1)) {
+      text += shown.view.output(step.name, std::string_view(rest).substr(0, end));
+    }
+    return text;
+  }
+
   std::string take_lines(const LogId& id) {
     std::string text;
     const auto found = held_.find(id);
     if (found == held_.end()) return text;
     for (const std::string& line : found->second) {
-      text += shown_[id.run].view.output(id.step, line);
+      text += shown_[id.run].view.output(labels_.at(id), line);
     }
     held_.erase(found);
     return text;
@@ -276,6 +314,8 @@ class Show {
   Mailbox mailbox_;
   std::vector<Shown> shown_;
   std::map<LogId, std::vector<std::string>> held_;  ///< lines that were not printed yet
+  std::map<LogId, std::string> labels_;             ///< what stands before those lines
+  std::set<std::string> summarized_;                ///< "step/attempt"
   bool cancelled_ = false;
   // Last: their threads write into the mailbox.
   LogFollower logs_;
@@ -283,6 +323,11 @@ class Show {
 };
 
 }  // namespace
+
+RunResult follow_runs(std::vector<PipelineRun> runs, const RunOptions& options,
+                      const RunSurroundings& surroundings) {
+  return Show(std::move(runs), options, surroundings).follow();
+}
 
 RunResult run_all(const RunPlan& plan, const RunOptions& options,
                   const RunSurroundings& surroundings) {

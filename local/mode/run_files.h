@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kubeclient/base/result.h"
 #include "kubeclient/client/client.h"
@@ -40,9 +42,20 @@ struct RunSurroundings {
 struct RunOptions {
   std::optional<Duration> timeout = {};  ///< of all runs together; then they are cancelled
   Colour colour = Colour::No;
+  Telling telling = Telling::Progress;
+  std::string step = {};  ///< show the logs of this one only; empty: of all
+  int attempt = 0;        ///< and of this attempt only; 0: of any
+  /// Step → the steps of containers in its pod, where it is not one named after the step.
+  std::map<std::string, std::vector<std::string>> containers = {};
+  /// What there is to print of an ended step that has no log, in lines; none: nothing.
+  std::function<std::string(const crds::StepState&)> summary = {};
   std::stop_token cancel = {};  ///< the first Ctrl-C: cancel the runs and wait for their end
   std::stop_token leave = {};   ///< the second one: do not wait
 };
+
+/// Show runs that exist until all have ended. Blocks.
+RunResult follow_runs(std::vector<crds::PipelineRun> runs, const RunOptions& options,
+                      const RunSurroundings& surroundings);
 
 /// Do all of `plan`. Prints through the surroundings, on this thread only. Blocks.
 RunResult run_all(const RunPlan& plan, const RunOptions& options,

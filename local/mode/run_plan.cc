@@ -92,6 +92,10 @@ PlannedObject run_of(const PlannedObject& pipeline) {
   return run;
 }
 
+void set_params(const Value& params, PlannedObject& run) {
+  for (const auto& [name, value] : params.members()) run.object["spec"]["params"][name] = value;
+}
+
 tl::unexpected<Error> no_run(const std::vector<Manifest>& files,
                              const std::vector<const PlannedObject*>& pipelines,
                              const std::string& wanted) {
@@ -114,7 +118,8 @@ tl::unexpected<Error> no_run(const std::vector<Manifest>& files,
 
 }  // namespace
 
-Result<RunPlan> plan_run(const std::vector<Manifest>& files, const std::string& pipeline) {
+Result<RunPlan> plan_run(const std::vector<Manifest>& files, const std::string& pipeline,
+                         const Value& params) {
   Collector collector;
   for (const Manifest& file : files) MR_TRY(collector.add(file));
   RunPlan plan;
@@ -129,6 +134,7 @@ Result<RunPlan> plan_run(const std::vector<Manifest>& files, const std::string& 
   std::stable_partition(plan.apply.begin(), plan.apply.end(), [](const PlannedObject& object) {
     return object.kind->resource.kind == "Namespace";
   });
+  for (PlannedObject& run : plan.runs) set_params(params, run);
   if (!plan.runs.empty()) return plan;
   std::vector<const PlannedObject*> pipelines;
   const PlannedObject* chosen = nullptr;
@@ -141,6 +147,7 @@ Result<RunPlan> plan_run(const std::vector<Manifest>& files, const std::string& 
     return no_run(files, pipelines, pipeline);
   }
   plan.runs.push_back(run_of(*chosen));
+  set_params(params, plan.runs.back());
   return plan;
 }
 

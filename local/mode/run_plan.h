@@ -34,7 +34,9 @@ struct RunPlan {
 };
 
 /// Read the files. Their runs are run, those of `pipeline` only unless that is empty; when they
-/// hold none, one is made of their pipeline. Errors: Invalid, as "file:line: what is wrong".
-Result<RunPlan> plan_run(const std::vector<Manifest>& files, const std::string& pipeline);
+/// hold none, one is made of their pipeline. `params` (object, or null) are put over those of the
+/// runs. Errors: Invalid, as "file:line: what is wrong".
+Result<RunPlan> plan_run(const std::vector<Manifest>& files, const std::string& pipeline,
+                         const codec::Value& params = {});
 
 }  // namespace millrace::mode

@@ -36,6 +36,13 @@ std::string rounded(Duration took) {
   return ms.count() < 1 ? "1ms" : human_duration(ms);
 }
 
+/// Waiting for other steps, and what takes no time, is no news.
+bool is_news(const std::string& reason) {
+  return reason != "PodInitializing" && reason != "ContainerCreating" &&
+         reason.find("Previous") == std::string::npos &&
+         reason.find("Depend") == std::string::npos && reason.find("Stage") == std::string::npos;
+}
+
 std::string detail_of(const crds::StepState& step) {
   std::string detail;
   if (step.exit_code && *step.exit_code != 0) {
@@ -63,6 +70,10 @@ RunEnd end_of(const crds::PipelineRun& run) {
   return timed_out ? RunEnd::TimedOut : RunEnd::Failed;
 }
 
+bool RunView::is_batch(const crds::PipelineRun& run) {
+  return run.status.cluster && !run.status.cluster->build_name.empty();
+}
+
 bool RunView::is_over(const crds::StepState& step) {
   return step.state == StepPhase::Succeeded || step.state == StepPhase::Failed;
 }
@@ -79,10 +90,13 @@ std::string RunView::line(const char* colour, std::string_view mark, std::string
 
 std::string RunView::begun(const crds::PipelineRun& run) {
   name_ = run.metadata.name;
+  if (telling_ == Telling::Logs) return "";
   return line(kDim, "▸", (prefix_ ? "" : name_ + ", ") + ("a run of " + run.spec.ref_pipeline));
 }
 
 std::string RunView::output(const std::string& step, std::string_view text) const {
+  if (telling_ == Telling::Logs)
+    return painted(kDim, "[" + step + "]") + " " + printable(text) + "\n";
   std::string label = (prefix_ ? name_ + " " : "") + step;
   if (step.size() < width_) label.append(width_ - step.size(), ' ');
   return painted(kDim, "  " + label + " | ") + printable(text) + "\n";
@@ -90,22 +104,24 @@ std::string RunView::output(const std::string& step, std::string_view text) cons
 
 std::string RunView::news(const crds::PipelineRun& run, SteadyTime now) {
   std::string text;
+  const bool batch = is_batch(run);
   for (const crds::StepState& step : run.status.step_states) {
     width_ = std::max(width_, step.name.size());
     if (step.state == StepPhase::Running) began_.try_emplace(id_of(step), now);
-    if (step.attempt > attempt_) {
+    if (telling_ == Telling::Logs) continue;
+    if (!batch && step.attempt > 1 && attempts_[step.name] < step.attempt) {
+      attempts_[step.name] = step.attempt;
+      text += line(kYellow, "↻", step.name + ": attempt " + std::to_string(step.attempt));
+    }
+    if (batch && step.attempt > attempt_) {
       attempt_ = step.attempt;
       text += line(kYellow, "↻", "attempt " + std::to_string(attempt_));
     }
-    // Waiting for the step before is no news.
-    if (!step.waiting || step.waiting->reason == "PreviousStep" ||
-        step.waiting->reason == "PodInitializing" || step.waiting->reason == "ContainerCreating") {
-      continue;
-    }
+    if (!step.waiting || !is_news(step.waiting->reason)) continue;
     const std::string why = step.name + " waits: " + step.waiting->reason +
                             (step.waiting->message.empty() ? "" : ": " + step.waiting->message);
-    if (why == waiting_) continue;
-    waiting_ = why;
+    if (why == waiting_[step.name]) continue;
+    waiting_[step.name] = why;
     text += line(kYellow, "…", why);
   }
   return text;
@@ -113,7 +129,8 @@ std::string RunView::news(const crds::PipelineRun& run, SteadyTime now) {
 
 std::string RunView::ended(const crds::StepState& step, SteadyTime now) {
   const std::string id = id_of(step);
-  if (!told_.insert(id).second) return "";
+  if (!told_.insert(id).second || telling_ == Telling::Logs) return "";
+  if (step.state == StepPhase::Skipped) return line(kDim, "-", step.name + "  skipped");
   std::string text = step.name;
   const auto began = began_.find(id);
   if (step.started_at && step.finished_at &&
@@ -122,12 +139,14 @@ std::string RunView::ended(const crds::StepState& step, SteadyTime now) {
   } else if (began != began_.end()) {
     text += "  " + rounded(now - began->second);
   }
+  if (const codec::Value* status = step.response.find("status")) text += "  HTTP " + status->dump();
   if (step.state == StepPhase::Succeeded) return line(kGreen, "✔", text);
   const std::string detail = detail_of(step);
   return line(kRed, "✘", text + (detail.empty() ? "" : "  " + detail));
 }
 
 std::string RunView::finished(const crds::PipelineRun& run, Duration took) const {
+  if (telling_ == Telling::Logs) return "";
   const api::Condition* succeeded = api::find_condition(run.status.conditions, "Succeeded");
   const std::string after = " after " + rounded(took);
   if (end_of(run) == RunEnd::Succeeded) {

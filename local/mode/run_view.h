@@ -13,6 +13,9 @@ namespace millrace::mode {
 
 enum class Colour { No, Yes };
 
+/// Logs: only the lines of the logs, each after its "[step]".
+enum class Telling { Progress, Logs };
+
 /// How a run ended, or that it did not yet.
 enum class RunEnd { None, Succeeded, Failed, Cancelled, TimedOut };
 RunEnd end_of(const crds::PipelineRun& run);
@@ -27,7 +30,8 @@ struct LogPart {
 class RunView {
  public:
   /// `prefix`: lines begin with the run's name, for several runs at once.
-  RunView(Colour colour, bool prefix) : colour_(colour), prefix_(prefix) {}
+  RunView(Colour colour, bool prefix, Telling telling = Telling::Progress)
+      : colour_(colour), prefix_(prefix), telling_(telling) {}
 
   /// "hello-x7k2p  a run of hello"
   std::string begun(const crds::PipelineRun& run);
@@ -42,7 +46,10 @@ class RunView {
     for (const crds::StepState& step : run.status.step_states) {
       const LogPart part = log(step);
       text += part.text;
-      if (!is_over(step)) continue;
+      if (!is_over(step)) {
+        if (step.state == crds::StepPhase::Skipped && !is_batch(run)) text += ended(step, now);
+        continue;
+      }
       if (!part.complete) break;
       text += ended(step, now);
     }
@@ -55,6 +62,8 @@ class RunView {
 
   /// It will not run again in this attempt.
   static bool is_over(const crds::StepState& step);
+  /// Its steps are containers of one pod, and are tried again together.
+  static bool is_batch(const crds::PipelineRun& run);
 
  private:
   std::string news(const crds::PipelineRun& run, SteadyTime now);
@@ -64,12 +73,14 @@ class RunView {
 
   const Colour colour_;
   const bool prefix_;
+  const Telling telling_;
   std::string name_;
   std::size_t width_ = 0;  ///< of the longest step name
   int attempt_ = 1;
-  std::map<std::string, SteadyTime> began_;  ///< by "attempt/step", when we saw it run
-  std::set<std::string> told_;               ///< ends of steps, by "attempt/step"
-  std::string waiting_;                      ///< the last reason told
+  std::map<std::string, SteadyTime> began_;     ///< by "attempt/step", when we saw it run
+  std::set<std::string> told_;                  ///< ends of steps, by "attempt/step"
+  std::map<std::string, int> attempts_;         ///< the last one told, by step; not for batch
+  std::map<std::string, std::string> waiting_;  ///< the last reason told, by step
 };
 
 }  // namespace millrace::mode

@@ -105,7 +105,7 @@ int run_in_process(const mode::RunPlan& plan, const cli::LocalOptions& options,
 int local_run(const cli::LocalOptions& options, const cli::Environment& env) {
   std::vector<mode::Manifest> files;
   for (const cli::NamedText& file : options.files) files.push_back({file.name, file.text});
-  const auto plan = mode::plan_run(files, options.pipeline);
+  const auto plan = mode::plan_run(files, options.pipeline, options.params);
   if (!plan.ok()) return complain(env, plan.error().message);
   const auto dir = data_dir(options, env);
   if (!dir.ok()) return complain(env, dir.error().message);

@@ -1,11 +1,13 @@
 /// The program: reads the world (arguments, environment, files), wires the parts, handles signals.
 #include <malloc.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
 
 #include "controllers/shell/zone_files.h"
+#include "operator/bin/cluster.h"
 #include "operator/bin/local_commands.h"
 #include "operator/bin/run_operator.h"
 #include "operator/cli/cli.h"
@@ -43,5 +45,10 @@ int main(int argc, char** argv) {
           },
   };
   environment.local = millrace::bin::local_commands(environment);
+  environment.connect = millrace::bin::connect_to_cluster(environment);
+  environment.http_get = [&](const std::string& base, const std::string& path) {
+    return millrace::bin::http_get(base, path, clock);
+  };
+  environment.terminal = isatty(STDOUT_FILENO) == 1;
   return millrace::cli::run(argc, argv, environment);
 }

@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "crds/custom_resource.h"
+#include "operator/cli/cluster_commands.h"
 #include "operator/cli/command_tree.h"
 #include "operator/cli/completion.h"
 #include "operator/cli/config_file.h"
@@ -20,11 +21,13 @@ namespace millrace::cli {
 namespace {
 
 constexpr const char* kProgram = "millrace";
+constexpr const char* kPlugin = "kubectl-millrace";  ///< how kubectl finds us
 
 /// Everything the parser may fill in.
 struct Arguments {
   OperatorOptions op;
   LocalArguments local;
+  ClusterArguments cluster;
   std::string metrics_address = ":8080";
   std::string log_level = "info";
   bool leader_elect = false;
@@ -91,23 +94,29 @@ void add_operator(CLI::App& root, Arguments& args) {
 void add_commands(CLI::App& root, Arguments& args) {
   describe(root,
            "  millrace local run pipeline.yaml\n"
+           "  millrace start nightly -p day=2026-11-21 --follow\n"
+           "  millrace why nightly-x7k2p\n"
            "  millrace validate pipeline.yaml\n"
            "  millrace schedule preview '*/5 6-18 * * mon-fri' --time-zone Europe/Berlin\n"
            "  millrace operator --kubeconfig ~/.kube/config\n");
   root.add_flag("--version", args.version, "Show the version.");
+  add_cluster_commands(root, args.cluster);
   add_local(root, args.local);
   add_operator(root, args);
 
   CLI::App* validate = root.add_subcommand(
       "validate",
-      "Check pipelines and runs in files, without a cluster\n"
+      "Check pipelines and runs in files, with or without a cluster\n"
       "The rules are those of the API server and of the operator. What is wrong is printed as "
       "file:line:column: error: field: message; the exit code is 1 if there was any error. Objects "
-      "of other kinds are skipped with a note.");
+      "of other kinds are skipped with a note.\n"
+      "With --server the API server is asked as well: what admission, quota and policy say about "
+      "them, without storing anything.");
   describe(*validate,
            "  millrace validate pipeline.yaml run.yaml\n"
            "  kubectl kustomize overlays/prod | millrace validate -\n"
-           "  millrace validate --config millrace.yaml pipelines/*.yaml\n");
+           "  millrace validate --config millrace.yaml pipelines/*.yaml\n"
+           "  millrace validate --server -n team-a pipeline.yaml\n");
   validate->add_option("FILE", args.validate.files, "YAML or JSON; - is standard input.")
       ->type_name("FILE");
   validate
@@ -115,6 +124,8 @@ void add_commands(CLI::App& root, Arguments& args) {
                    "The operator's configuration; pipelines whose adapter images it lacks are "
                    "errors.")
       ->type_name("FILE");
+  validate->add_flag("--server", args.validate.server, "Ask the API server as well.");
+  add_cluster_flags(*validate, args.validate.choice);
 
   CLI::App* definitions =
       root.add_subcommand("crds",
@@ -188,19 +199,31 @@ Argument to_argument(const CLI::Option& option) {
   return argument;
 }
 
-Command to_command(const CLI::App& app) {
+/// `examples` as they are typed when the program is called `program`.
+std::string examples_of(std::string examples, const std::string& program) {
+  if (program == kProgram) return examples;
+  const std::string ours = std::string(kProgram) + " ";
+  for (std::size_t at = 0; (at = examples.find(ours, at)) != std::string::npos;) {
+    const bool begins = at == 0 || examples[at - 1] == ' ' || examples[at - 1] == '(';
+    if (begins) examples.replace(at, ours.size(), program + " ");
+    at += begins ? program.size() + 1 : ours.size();
+  }
+  return examples;
+}
+
+Command to_command(const CLI::App& app, const std::string& program) {
   Command command;
-  command.name = app.get_name();
+  command.name = app.get_parent() == nullptr ? program : app.get_name();
   const std::string text = app.get_description();
   const std::size_t end = text.find('\n');
   command.summary = text.substr(0, end);
   if (end != std::string::npos) command.description = text.substr(end + 1);
-  command.examples = app.get_footer();
+  command.examples = examples_of(app.get_footer(), program);
   for (const CLI::Option* option : app.get_options()) {
     (option->get_positional() ? command.arguments : command.flags).push_back(to_argument(*option));
   }
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    command.commands.push_back(to_command(*sub));
+    command.commands.push_back(to_command(*sub, program));
   }
   return command;
 }
@@ -212,7 +235,7 @@ struct Chosen {
 };
 
 Chosen chosen(CLI::App& root) {
-  Chosen result{&root, kProgram};
+  Chosen result{&root, root.get_name()};
   for (;;) {
     const std::vector<CLI::App*> parsed = result.app->get_subcommands();
     if (parsed.empty()) return result;
@@ -230,7 +253,7 @@ int usage_error(const Environment& env, const std::string& path, const std::stri
 int unknown_word(const Environment& env, const Chosen& where) {
   const std::vector<std::string> extras = where.app->remaining(true);
   const std::string wrong = extras.empty() ? "" : extras.front();
-  const Command command = to_command(*where.app);
+  const Command command = to_command(*where.app, kProgram);
   std::vector<std::string> names;
   std::string kind = "unexpected argument";
   std::string word = wrong;
@@ -251,8 +274,8 @@ int unknown_word(const Environment& env, const Chosen& where) {
 }
 
 /// The flags of `millrace operator` that are more than a value, and the configuration file.
-int run_operator(const Environment& env, const CLI::App& app, Arguments& args) {
-  const std::string path = std::string(kProgram) + " operator";
+int run_operator(const Environment& env, const std::string& path, const CLI::App& app,
+                 Arguments& args) {
   auto address = parse_listen_address(args.metrics_address);
   if (!address.ok()) {
     return usage_error(env, path, "--metrics-address: " + address.error().message);
@@ -318,10 +341,10 @@ int dispatch(const Environment& env, CLI::App& root, Arguments& args) {
     return kSuccess;
   }
   if (command.app == &root) {
-    env.out << help_text(to_command(root), kProgram);
+    env.out << help_text(to_command(root, root.get_name()), root.get_name());
     return kSuccess;
   }
-  if (name == "operator") return run_operator(env, *command.app, args);
+  if (name == "operator") return run_operator(env, command.path, *command.app, args);
   if (name == "crds") {
     env.out << crds::crd_yaml();
     return kSuccess;
@@ -330,34 +353,44 @@ int dispatch(const Environment& env, CLI::App& root, Arguments& args) {
     if (args.validate.files.empty()) {
       return usage_error(env, command.path, "give at least one FILE, or - for standard input");
     }
-    return validate_files(args.validate, env);
+    return validate_files(args.validate, command.path, env);
+  }
+  if (is_cluster_command(name) && command.app->get_parent() == &root) {
+    return run_cluster_command(name, command.path, args.cluster, env);
   }
   if (command.app->get_parent() != nullptr && command.app->get_parent()->get_name() == "local") {
     return run_local(name, command.path, args.local, env);
   }
   if (name == "preview") return run_preview(env, command.path, args);
-  if (name == "completion") return run_completion(env, command.path, to_command(root), args);
+  if (name == "completion")
+    return run_completion(env, command.path, to_command(root, kProgram), args);
   if (name == "version") {
     env.out << (args.output == "json" ? version_json() : version_text());
     return kSuccess;
   }
   // Only groups of commands are left.
   std::string subs;
-  for (const Command& sub : to_command(*command.app).commands) subs += " " + sub.name;
+  for (const Command& sub : to_command(*command.app, kProgram).commands) subs += " " + sub.name;
   return usage_error(env, command.path, "which command? One of:" + subs);
+}
+
+/// What the user types to call us.
+std::string program_of(std::string_view argv0) {
+  const std::string_view name = argv0.substr(argv0.rfind('/') + 1);
+  return name == kPlugin ? "kubectl millrace" : kProgram;
 }
 
 }  // namespace
 
 int run(int argc, const char* const* argv, const Environment& environment) {
-  CLI::App root("Run pipelines on Kubernetes", kProgram);
+  CLI::App root("Run pipelines on Kubernetes", program_of(argc > 0 ? argv[0] : ""));
   Arguments args;
   add_commands(root, args);
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     const Chosen command = chosen(root);
-    environment.out << help_text(to_command(*command.app), command.path);
+    environment.out << help_text(to_command(*command.app, root.get_name()), command.path);
     return kSuccess;
   } catch (const CLI::ExtrasError&) {
     return unknown_word(environment, chosen(root));

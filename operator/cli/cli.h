@@ -11,6 +11,7 @@
 #include "controllers/logic/time_zone.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/result.h"
+#include "operator/cli/cluster.h"
 #include "operator/cli/local_options.h"
 #include "operator/cli/operator_options.h"
 
@@ -40,6 +41,14 @@ struct Environment {
   std::function<int(const OperatorOptions&)> run_operator;
   /// The bodies of `millrace local ...`.
   LocalCommands local = {};
+  /// Connect to a cluster; for the commands that work on one.
+  Connect connect = {};
+  /// GET `path` of a server of ours without credentials: `base` is "http://host:port".
+  std::function<Result<std::string>(const std::string& base, const std::string& path)> http_get =
+      {};
+  /// What a run of a pipeline would create, for `validate --server`; none: not checked.
+  RenderObjects render = {};
+  bool terminal = false;  ///< `out` is one
 };
 
 /// Read a whole file from disk; what `main` gives as `Environment::read_file`.

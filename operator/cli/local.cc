@@ -7,10 +7,11 @@
 #include <iterator>
 #include <ostream>
 
-#include "controllers/logic/check.h"
 #include "crds/validate.h"
 #include "kubeclient/base/duration.h"
+#include "operator/cli/checks.h"
 #include "operator/cli/config_file.h"
+#include "operator/cli/params.h"
 
 namespace millrace::cli {
 namespace {
@@ -60,7 +61,7 @@ LocalRuntime runtime_of(const std::string& text) {
   return text == "docker" ? LocalRuntime::Docker : LocalRuntime::Auto;
 }
 
-/// Nothing to complain about, or what.
+/// The first of `parameters` that is not NAME=VALUE, as a complaint; or nothing.
 std::string check_parameters(const std::vector<std::string>& parameters) {
   for (const std::string& parameter : parameters) {
     const std::size_t equals = parameter.find('=');
@@ -68,9 +69,41 @@ std::string check_parameters(const std::vector<std::string>& parameters) {
       return "-p \"" + parameter + "\": expected NAME=VALUE";
     }
   }
-  if (parameters.empty()) return "";
-  return "-p: pipelines of this version take no parameters (a PipelineRun has no spec.params); "
-         "write the value into the file";
+  return "";
+}
+
+/// What was read.
+struct Manifests {
+  std::vector<crds::Pipeline> pipelines;
+  std::vector<crds::PipelineRun> runs;
+};
+
+/// Give the run of these files its params, by the declarations of its pipeline. The complaints.
+std::vector<std::string> read_parameters(const Manifests& files, LocalArguments& args) {
+  const std::string& wanted = args.options.pipeline;
+  std::vector<const crds::PipelineRun*> runs;
+  for (const crds::PipelineRun& run : files.runs) {
+    if (wanted.empty() || run.spec.ref_pipeline == wanted) runs.push_back(&run);
+  }
+  const bool given = !args.parameters.empty();
+  if (given && runs.size() > 1) return {"-p: the files hold several runs; write params into them"};
+  const std::string name = runs.empty() ? wanted : runs.front()->spec.ref_pipeline;
+  const crds::Pipeline* pipeline = nullptr;
+  for (const crds::Pipeline& candidate : files.pipelines) {
+    if (name.empty() || candidate.metadata.name == name) pipeline = &candidate;
+  }
+  if (pipeline == nullptr) {
+    if (!given) return {};
+    return {"-p: the pipeline " + name + " is not in the files, so its params are not known"};
+  }
+  if (runs.size() > 1 || (name.empty() && files.pipelines.size() > 1)) return {};
+  codec::Value own;
+  if (!runs.empty()) {
+    for (const auto& [key, value] : runs.front()->spec.params) own[key] = value;
+  }
+  ParamValues values = read_params(pipeline->spec.params, args.parameters, own);
+  if (given) args.options.params = std::move(values.values);
+  return values.problems;
 }
 
 Result<std::string> content_of(const std::string& file, const Environment& env) {
@@ -79,15 +112,9 @@ Result<std::string> content_of(const std::string& file, const Environment& env) 
 }
 
 /// Read the files and check what is ours in them, without a server.
-bool read_files(const std::string& path, LocalArguments& args, const Environment& env) {
-  const logic::CheckContext context{.config = nullptr,
-                                    .zone_problem = [&](const std::string& name) {
-                                      const auto zone = env.load_zone(name);
-                                      return zone.ok() ? std::string() : zone.error().message;
-                                    }};
-  const crds::DeeperChecks deeper{
-      .pipeline = [&](const crds::Pipeline& p) { return logic::check_pipeline(p, context); },
-      .run = [](const crds::PipelineRun& run) { return logic::check_run(run); }};
+bool read_files(const std::string& path, LocalArguments& args, const Environment& env,
+                Manifests& manifests) {
+  const crds::DeeperChecks deeper = deeper_checks(env, nullptr);
   bool good = true;
   for (const std::string& file : args.files) {
     auto text = content_of(file, env);
@@ -97,11 +124,13 @@ bool read_files(const std::string& path, LocalArguments& args, const Environment
       continue;
     }
     const std::string name = file == "-" ? "<stdin>" : file;
-    const crds::Report report = crds::check_manifest(*text, name, deeper);
+    crds::Report report = crds::check_manifest(*text, name, deeper);
     for (const crds::Finding& finding : report.findings) {
       if (finding.severity != crds::Severity::Note) env.err << crds::to_string(finding) << "\n";
     }
     good = good && report.ok();
+    for (auto& pipeline : report.pipelines) manifests.pipelines.push_back(std::move(pipeline));
+    for (auto& run : report.runs) manifests.runs.push_back(std::move(run));
     args.options.files.push_back({name, *std::move(text)});
   }
   return good;
@@ -138,7 +167,11 @@ int start_run(const std::string& path, LocalArguments& args, const Environment& 
     }
     args.options.timeout = *timeout;
   }
-  if (!read_files(path, args, env)) return kFailure;
+  Manifests manifests;
+  if (!read_files(path, args, env, manifests)) return kFailure;
+  const auto problems = read_parameters(manifests, args);
+  for (const std::string& problem : problems) env.err << path << ": " << problem << "\n";
+  if (!problems.empty()) return kFailure;
   return env.local.run(args.options);
 }
 
@@ -207,7 +240,7 @@ void add_local(CLI::App& root, LocalArguments& args) {
           "  millrace local run pipelines.yaml config.yaml --pipeline nightly "
           "--timeout 10m\n");
   run->add_option("FILE", args.files, "YAML or JSON; - is standard input.")->type_name("FILE");
-  run->add_option("--param,-p", args.parameters, "A parameter of the run: NAME=VALUE.")
+  run->add_option("--param,-p", args.parameters, "A param of the run; lists and objects are JSON.")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
   run->add_option("--pipeline", args.options.pipeline,

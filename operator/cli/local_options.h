@@ -9,6 +9,7 @@
 #include "controllers/logic/config.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/log.h"
+#include "kubeclient/codec/value.h"
 
 namespace millrace::cli {
 
@@ -40,6 +41,7 @@ struct LocalOptions {
   std::vector<NamedText> files;
   std::string pipeline;             ///< which one; empty: the only one
   std::optional<Duration> timeout;  ///< then the run is cancelled
+  codec::Value params;              ///< object of values for the run, over its own; or null
   bool operator==(const LocalOptions&) const = default;
 };
 

@@ -5,9 +5,10 @@
 #include <optional>
 #include <ostream>
 
-#include "controllers/logic/check.h"
 #include "crds/validate.h"
+#include "operator/cli/checks.h"
 #include "operator/cli/config_file.h"
+#include "operator/cli/validate_server.h"
 
 namespace millrace::cli {
 namespace {
@@ -21,28 +22,39 @@ std::string count_of(std::size_t n, const std::string& singular) {
   return std::to_string(n) + " " + singular + (n == 1 ? "" : "s");
 }
 
+/// What one line of `millrace validate` works with.
+struct Work {
+  const std::string& path;
+  const crds::DeeperChecks& deeper;
+  Cluster* cluster;  ///< null: without a server
+  const Environment& env;
+};
+
 /// Print what was found in one file; whether it is without errors.
-bool validate_file(const std::string& file, const crds::DeeperChecks& deeper,
-                   const Environment& environment) {
+bool validate_file(const std::string& file, const Work& work) {
   const std::string name = file == "-" ? "<stdin>" : file;
-  const auto text = content_of(file, environment);
+  const auto text = content_of(file, work.env);
   if (!text.ok()) {
-    environment.err << "millrace validate: " << text.error().message << "\n";
+    work.env.err << work.path << ": " << text.error().message << "\n";
     return false;
   }
-  const crds::Report report = crds::check_manifest(*text, name, deeper);
+  const crds::Report report = crds::check_manifest(*text, name, work.deeper);
   for (const crds::Finding& finding : report.findings) {
-    environment.err << crds::to_string(finding) << "\n";
+    work.env.err << crds::to_string(finding) << "\n";
   }
   if (!report.ok()) return false;
-  environment.out << name << ": " << count_of(report.pipelines.size(), "pipeline") << " and "
-                  << count_of(report.runs.size(), "run") << " without errors\n";
+  if (work.cluster != nullptr && !validate_on_server(*text, name, *work.cluster, work.env)) {
+    return false;
+  }
+  work.env.out << name << ": " << count_of(report.pipelines.size(), "pipeline") << " and "
+               << count_of(report.runs.size(), "run") << " without errors\n";
   return true;
 }
 
 }  // namespace
 
-int validate_files(const ValidateRequest& request, const Environment& environment) {
+int validate_files(const ValidateRequest& request, const std::string& path,
+                   const Environment& environment) {
   std::optional<logic::Config> config;
   if (!request.config_file.empty()) {
     const auto text = environment.read_file(request.config_file);
@@ -54,18 +66,19 @@ int validate_files(const ValidateRequest& request, const Environment& environmen
     }
     config = *std::move(parsed);
   }
-  const logic::CheckContext context{.config = config ? &*config : nullptr,
-                                    .zone_problem = [&](const std::string& name) {
-                                      const auto zone = environment.load_zone(name);
-                                      return zone.ok() ? std::string() : zone.error().message;
-                                    }};
-  const crds::DeeperChecks deeper{
-      .pipeline = [&](const crds::Pipeline& p) { return logic::check_pipeline(p, context); },
-      .run = [](const crds::PipelineRun& run) { return logic::check_run(run); }};
-  bool ok = true;
-  for (const std::string& file : request.files) {
-    ok = validate_file(file, deeper, environment) && ok;
+  std::unique_ptr<Cluster> cluster;
+  if (request.server) {
+    auto connected = environment.connect(request.choice);
+    if (!connected.ok()) {
+      environment.err << path << ": --server: " << connected.error().message << "\n";
+      return kFailure;
+    }
+    cluster = *std::move(connected);
   }
+  const crds::DeeperChecks deeper = deeper_checks(environment, config ? &*config : nullptr);
+  const Work work{path, deeper, cluster.get(), environment};
+  bool ok = true;
+  for (const std::string& file : request.files) ok = validate_file(file, work) && ok;
   return ok ? kSuccess : kFailure;
 }
 

@@ -72,8 +72,19 @@ Outcome run_line(const std::vector<std::string>& arguments, const World& world) 
                 .status = local("status"),
                 .kubeconfig = local("kubeconfig"),
                 .run = local("run")},
+      .connect = [&](const ClusterChoice& choice) -> Result<std::unique_ptr<Cluster>> {
+        if (world.cluster == nullptr) return fail(Code::NotFound, "no kubeconfig");
+        return connect_to(*world.cluster, choice);
+      },
+      .http_get = [&](const std::string& base, const std::string& path) -> Result<std::string> {
+        const auto found = world.files.find(base + path);
+        if (found == world.files.end()) return fail(Code::Unavailable, base + ": nobody there");
+        return found->second;
+      },
+      .render = world.render,
+      .terminal = world.terminal,
   };
-  std::vector<const char*> argv{"millrace"};
+  std::vector<const char*> argv{world.program.c_str()};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
   outcome.code = run(static_cast<int>(argv.size()), argv.data(), environment);
   outcome.out = out.str();

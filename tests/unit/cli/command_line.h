@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "operator/cli/cli.h"
+#include "tests/unit/cli/fake_cluster.h"
 
 namespace millrace::cli {
 
@@ -26,6 +27,10 @@ struct World {
   std::map<std::string, std::string> variables{};
   std::string input{};
   Time now{};
+  FakeServer* cluster = nullptr;  ///< null: there is no kubeconfig
+  bool terminal = false;
+  std::string program = "millrace";  ///< argv[0]
+  RenderObjects render = {};
 };
 
 /// Run `millrace` with `arguments` in `world`. Time zones are UTC, Test/East (UTC+05:30)

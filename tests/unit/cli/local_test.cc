@@ -92,7 +92,7 @@ TEST(Local, WrongLinesNameTheCureAndRunNothing) {
       {"a file with a wrong field", {"run", "typo.yaml"}, kFailure, "processors"},
       {"a parameter that is none", {"run", "p.yaml", "-p", "x"}, kUsage, "expected NAME=VALUE"},
       {"a parameter without a name", {"run", "p.yaml", "-p", "=x"}, kUsage, "expected NAME=VALUE"},
-      {"parameters", {"run", "p.yaml", "-p", "a=b"}, kUsage, "take no parameters"},
+      {"parameters", {"run", "p.yaml", "-p", "a=b"}, kFailure, "no such param"},
       {"a limit that is none", {"run", "p.yaml", "--timeout", "soon"}, kUsage, "such as 90s"},
       {"a limit of nothing", {"run", "p.yaml", "--timeout", "0s"}, kUsage, "such as 90s"},
       {"a runtime that is none", {"up", "--runtime", "vm"}, kUsage, "--runtime"},
