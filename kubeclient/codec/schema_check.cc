@@ -114,7 +114,8 @@ class Checker {
 
   bool check_kind(const Value& schema, const Value& value, const std::string& path) {
     const Value* type = schema.find("type");
-    if (type == nullptr) {  // IntOrString
+    if (type == nullptr) {
+      if (schema.find("x-kubernetes-int-or-string") == nullptr) return true;  // anything
       if (value.is_int() || value.is_string()) return true;
       error(path, "must be a whole number or a string");
       return false;

@@ -228,8 +228,9 @@ class CustomReader {
     if (name == "integer") type.shape = Shape::Integer;
     if (name == "number") type.shape = Shape::Number;
     if (name == "string") type.shape = Shape::String;
-    if (name.empty() && schema.find("x-kubernetes-int-or-string") != nullptr) {
-      type.shape = Shape::IntOrString;
+    if (name.empty()) {
+      const bool either = schema.find("x-kubernetes-int-or-string") != nullptr;
+      type.shape = either ? Shape::IntOrString : Shape::Any;
     }
     if (name == "array") {
       type.shape = Shape::List;
