@@ -1,6 +1,7 @@
 #include "controllers/logic/check.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "controllers/logic/compile.h"
 #include "controllers/logic/cron.h"
 #include "controllers/logic/expire.h"
+#include "controllers/logic/graph_check_parts.h"
 #include "controllers/logic/names.h"
 #include "controllers/logic/run_status.h"
 #include "kubeclient/base/time_format.h"
@@ -20,23 +22,6 @@ using codec::Value;
 using Errors = std::vector<FieldError>;
 
 constexpr std::size_t kMaxContainerName = 63;
-
-std::string indexed(const std::string& path, std::size_t index) {
-  return path + "[" + std::to_string(index) + "]";
-}
-
-bool is_dns_label(std::string_view name) {
-  if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-  });
-}
-
-const std::string& text_of(const Value& object, std::string_view key) {
-  static const std::string none;
-  const Value* value = object.find(key);
-  return value == nullptr ? none : value->as_string();
-}
 
 /// Collects the complaints about one pipeline.
 struct Checker {
@@ -86,57 +71,6 @@ struct Checker {
     }
   }
 
-  void check_processor(const std::string& path, const Value& processor,
-                       const std::set<std::string>& volumes) {
-    if (!processor.is_object()) {
-      complain(path, "must be a container (an object)");
-      return;
-    }
-    const std::string& name = text_of(processor, "name");
-    if (!is_dns_label(name)) {
-      complain(path + ".name", name.empty() ? "required"
-                                            : "must be a DNS label: lower-case letters, digits "
-                                              "and '-', at most 63");
-    } else if (container_name(name).size() > kMaxContainerName) {
-      complain(path + ".name", "at most 52 bytes: its container is " + container_name("<name>"));
-    }
-    if (text_of(processor, "image").empty()) complain(path + ".image", "required");
-    for (const char* field : {"livenessProbe", "readinessProbe", "startupProbe", "lifecycle"}) {
-      if (processor.find(field) != nullptr) {
-        complain(path + "." + field, "not possible for a step, which runs to its end");
-      }
-    }
-    if (processor.find("restartPolicy") != nullptr) {
-      complain(path + ".restartPolicy",
-               "not possible for a step; a failed one is tried again by "
-               "maxRetryCount of the run");
-    }
-    const Value* mounts = processor.find("volumeMounts");
-    if (mounts == nullptr) return;
-    for (std::size_t i = 0; i < mounts->items().size(); ++i) {
-      const std::string& volume = text_of(mounts->items()[i], "name");
-      if (volumes.contains(volume)) continue;
-      complain(indexed(path + ".volumeMounts", i) + ".name",
-               "there is no volume " + volume + " in spec.batchJob.volumes");
-    }
-  }
-
-  std::set<std::string> check_volumes(const crds::BatchJob& job) {
-    std::set<std::string> names = {"home", "workspace"};  // given to every step
-    std::set<std::string> own;
-    for (std::size_t i = 0; i < job.volumes.size(); ++i) {
-      const std::string path = indexed("spec.batchJob.volumes", i);
-      const std::string& name = text_of(job.volumes[i], "name");
-      if (!is_dns_label(name)) {
-        complain(path + ".name", name.empty() ? "required" : "must be a DNS label");
-      } else if (!own.insert(name).second) {
-        complain(path + ".name", name + " is there twice");
-      }
-      names.insert(name);
-    }
-    return names;
-  }
-
   void check_batch(const crds::BatchJob& job) {
     const std::string base = "spec.batchJob";
     using Images = AdapterImages;
@@ -149,11 +83,12 @@ struct Checker {
                                     {"apiServer", &job.input->api_server, "inputApiServer",
                                      &Images::input_api_server}});
     }
-    const std::set<std::string> volumes = check_volumes(job);
+    const std::set<std::string> volumes = check_volumes(errors, base + ".volumes", job.volumes);
+    const ContainerRules rules{volumes, "spec.batchJob.volumes"};
     std::set<std::string> names = {"input"};
     for (std::size_t i = 0; i < job.processors.size(); ++i) {
       const std::string path = indexed(base + ".processors", i);
-      check_processor(path, job.processors[i], volumes);
+      check_container(errors, path, job.processors[i], rules);
       const std::string& name = text_of(job.processors[i], "name");
       if (!name.empty() && !names.insert(name).second) {
         complain(path + ".name", "another step is named " + name + " already");
@@ -270,8 +205,15 @@ std::vector<FieldError> check_pipeline(const crds::Pipeline& pipeline,
     checker.complain("spec",
                      "give exactly one body: steps, batchJob, streamJob, or stages with jobs");
   }
+  if (is_graph(spec)) {
+    const std::vector<GraphStep> steps = graph_steps(spec);
+    GraphFindings found = check_graph(spec, steps, GraphShape(steps, spec.stages));
+    checker.errors.insert(checker.errors.end(), std::make_move_iterator(found.errors.begin()),
+                          std::make_move_iterator(found.errors.end()));
+  }
   if (spec.batch_job) checker.check_batch(*spec.batch_job);
   if (spec.stream_job) checker.check_stream(*spec.stream_job);
+  for (FieldError& error : check_surroundings(spec)) checker.errors.push_back(std::move(error));
   if (spec.strategy) checker.check_strategy(*spec.strategy);
   return std::move(checker.errors);
 }

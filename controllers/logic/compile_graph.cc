@@ -161,7 +161,7 @@ std::vector<GraphStep> graph_steps(const crds::PipelineSpec& spec) {
     }
   };
   add("spec.steps", spec.steps, Group::Main);
-  std::set<std::string> taken = {"error", "x-callback-url"};
+  std::set<std::string> taken = {"error", kReservedStepName};
   for (const auto* steps : {&spec.on_error, &spec.finally_steps}) {
     for (const crds::Step& step : *steps) taken.insert(step.name);
   }

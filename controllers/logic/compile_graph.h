@@ -21,6 +21,8 @@ namespace millrace::logic {
 
 /// Longest name of a step [bytes]: its container is build-step-<name>.
 inline constexpr std::size_t kMaxStepName = 52;
+/// Name of the call that tells X-Callback-URL of a success; no step can be called so.
+inline constexpr const char* kReservedStepName = "x-callback-url";
 /// Most dependencies of one plan, counting each step of a stage after each one of the stage before.
 inline constexpr std::size_t kMaxEdges = 250'000;
 

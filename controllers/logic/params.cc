@@ -99,6 +99,14 @@ Result<Value> param_value(const crds::Param& param, const Value& value) {
   return out;
 }
 
+std::string default_problem(const crds::Param& param, const Value& value) {
+  if (!fits(param.type, value)) {
+    return "must be " + article(param.type) + ", not " + std::string(value.kind_name());
+  }
+  const auto checked = param_value(param, value);
+  return checked.ok() ? std::string() : checked.error().message;
+}
+
 Result<ParamValues> resolve_params(const std::vector<crds::Param>& params,
                                    const ParamValues& given) {
   ParamValues out;

@@ -17,6 +17,10 @@ using ParamValues = std::map<std::string, codec::Value>;
 /// "3" for an integer, "true", JSON for lists and objects. Errors: Invalid, without a path.
 Result<codec::Value> param_value(const crds::Param& param, const codec::Value& value);
 
+/// What is wrong with `value` in the pipeline's own text, where it has to have the type as it is:
+/// as `param_value`, but text is text. Empty: nothing.
+std::string default_problem(const crds::Param& param, const codec::Value& value);
+
 /// What the run uses: `given` over the defaults. Errors: Invalid, led by `spec.params`: an unknown
 /// param (the known ones are named), missing ones, a value of the wrong type or outside its limits.
 Result<ParamValues> resolve_params(const std::vector<crds::Param>& params,
