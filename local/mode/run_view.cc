@@ -38,7 +38,7 @@ std::string rounded(Duration took) {
 
 /// Waiting for other steps, and what takes no time, is no news.
 bool is_news(const std::string& reason) {
-  return reason != "PodInitializing" && reason != "ContainerCreating" &&
+  return reason != "PodPending" && reason != "PodInitializing" && reason != "ContainerCreating" &&
          reason.find("Previous") == std::string::npos &&
          reason.find("Depend") == std::string::npos && reason.find("Stage") == std::string::npos;
 }
