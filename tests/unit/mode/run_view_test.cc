@@ -86,11 +86,32 @@ TEST(RunView, HoldsTheEndOfAStepAndAllAfterItUntilItsLogIsComplete) {
 TEST(RunView, TellsAttemptsAndWaitingOnce) {
   RunView view(Colour::No, true);
   PipelineRun run = run_with({step("a", StepPhase::Pending, 2)});
+  run.status.cluster.emplace();
+  run.status.cluster->build_name = "job";  // a batch: all its steps are tried again together
   run.status.step_states[0].waiting = crds::StepWaiting{"ImagePullBackOff", "no such image"};
   view.begun(run);
   EXPECT_EQ(view.progress(run, kStart, kLogDone),
             "↻ r-1 attempt 2\n… r-1 a waits: ImagePullBackOff: no such image\n");
   EXPECT_EQ(view.progress(run, kStart, kLogDone), "");
+}
+
+TEST(RunView, StepsOfAGraphAreTriedAndWaitEachForItself) {
+  RunView view(Colour::No, false);
+  PipelineRun run = run_with({step("a", StepPhase::Pending, 2), step("b", StepPhase::Pending),
+                              step("c", StepPhase::Skipped)});
+  run.status.step_states[0].waiting = crds::StepWaiting{"Backoff", "until later"};
+  run.status.step_states[1].waiting = crds::StepWaiting{"Approval", "sure?"};
+  EXPECT_EQ(view.progress(run, kStart, kLogDone),
+            "↻ a: attempt 2\n… a waits: Backoff: until later\n… b waits: Approval: sure?\n"
+            "- c  skipped\n");
+  EXPECT_EQ(view.progress(run, kStart, kLogDone), "");
+}
+
+TEST(RunView, OfLogsOnlyTheirLinesAreTold) {
+  RunView view(Colour::No, false, Telling::Logs);
+  const PipelineRun run = run_with({step("a", StepPhase::Failed, 2)});
+  EXPECT_EQ(view.begun(run) + view.progress(run, kStart, kLogDone) + view.finished(run, {}), "");
+  EXPECT_EQ(view.output("a", "hello"), "[a] hello\n");
 }
 
 TEST(RunView, DoesNotLetOutputMoveTheCursor) {
