@@ -1,5 +1,7 @@
 #include "controllers/logic/graph_check.h"
 
+#include <algorithm>
+#include <iterator>
 #include <unordered_map>
 #include <utility>
 
@@ -204,8 +206,10 @@ std::string trigger_problem(const std::string& text) {
     if (root.name != "trigger") return reference.text + ": only trigger is known here";
     if (reference.path.size() < 2) continue;
     const std::string& name = reference.path[1].name;
-    if (name == "body" || name == "headers" || name == "query" || name == "id") continue;
-    return reference.text + ": a trigger has body, headers, query and id";
+    constexpr std::string_view kFields[] = {"body", "headers",     "query",
+                                            "id",   "callbackUrl", "type"};
+    if (std::find(std::begin(kFields), std::end(kFields), name) != std::end(kFields)) continue;
+    return reference.text + ": a trigger has body, headers, query, id, callbackUrl and type";
   }
   return {};
 }

@@ -474,7 +474,8 @@ TEST(GraphCheck, ParamsOfTriggersAreExpressionsOverTheTrigger) {
        "spec.triggers[0].hmacFrom: needs a name and a key\n"
        "spec.triggers[0].params.p: run.name: only trigger is known here\n"
        "spec.triggers[0].params.q: the pipeline has no param q\n"
-       "spec.triggers[0].params.q: trigger.boddy: a trigger has body, headers, query and id"},
+       "spec.triggers[0].params.q: trigger.boddy: a trigger has body, headers, query, id, "
+       "callbackUrl and type"},
   });
 }
 
