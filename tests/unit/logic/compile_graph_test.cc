@@ -1,12 +1,16 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <map>
+#include <random>
 #include <set>
 
 #include "controllers/logic/check.h"
 #include "controllers/logic/compile.h"
+#include "controllers/logic/compile_graph.h"
 #include "crds/validate.h"
 
 namespace millrace::logic {
@@ -280,6 +284,60 @@ TEST(CompileGraph, TheFirstErrorIsLedByItsPath) {
   EXPECT_EQ(plan.error().reason, "PipelineInvalid");
   EXPECT_EQ(plan.error().message,
             "spec.steps[1].name: another step is named a already (spec.steps[0])");
+}
+
+TEST(CompileGraph, RandomGraphsStandInOrderAndKnowWhoWaitsForWhom) {
+  std::mt19937 random(7);
+  const auto below = [&](int limit) {
+    return static_cast<int>(random() % static_cast<unsigned>(limit));
+  };
+  int cycles = 0;
+  for (int round = 0; round < 300; ++round) {
+    crds::PipelineSpec spec;
+    spec.stages = {"x", "y", "z"};
+    const int count = 1 + below(12);
+    for (int i = 0; i < count; ++i) {
+      crds::Step step;
+      step.name = "s" + std::to_string(i);
+      step.wait = crds::WaitAction{"1s"};
+      if (below(3) == 0) step.stage = spec.stages[static_cast<std::size_t>(below(3))];
+      for (int k = below(3); k > 0; --k) {
+        const int other = below(count);
+        if (other != i) step.depends_on.push_back("s" + std::to_string(other));
+      }
+      spec.steps.push_back(step);
+    }
+    const auto steps = graph_steps(spec);
+    const GraphShape shape(steps, spec.stages);
+    const auto plan = compile_graph(spec);
+    const auto cycle = shape.cycle();
+    ASSERT_EQ(plan.ok(), cycle.empty());
+    if (!plan.ok()) {
+      ++cycles;
+      for (std::size_t k = 0; k < cycle.size(); ++k) {
+        const auto after = shape.after(cycle[k]);
+        EXPECT_NE(std::find(after.begin(), after.end(), cycle[(k + 1) % cycle.size()]),
+                  after.end());
+      }
+      continue;
+    }
+    ASSERT_EQ(plan->nodes.size(), steps.size());
+    std::map<std::string, std::set<std::string>> before;  // all that a node waits for
+    for (const Node& found : plan->nodes) {
+      for (const std::string& name : found.after) {
+        ASSERT_TRUE(before.contains(name)) << found.name << " stands before " << name;
+        before[found.name].insert(name);
+        before[found.name].insert(before[name].begin(), before[name].end());
+      }
+      before[found.name];
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        EXPECT_EQ(shape.waits_for(shape.find(found.name), i),
+                  before[found.name].contains(steps[i].name));
+      }
+    }
+  }
+  EXPECT_GT(cycles, 20);
+  EXPECT_LT(cycles, 280);
 }
 
 TEST(CompileGraph, ThousandsOfStepsInAChainAndWideStagesCompile) {
