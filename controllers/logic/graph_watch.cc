@@ -51,9 +51,8 @@ Value outputs_of(const api::Pod& pod) {
   for (const auto* list : {&pod.status.init_container_statuses, &pod.status.container_statuses}) {
     for (const api::ContainerStatus& status : *list) {
       if (!status.state.terminated) continue;
-      for (auto& [key, value] : read_outputs(status.state.terminated->message).members()) {
-        out[key] = std::move(value);
-      }
+      Value said = read_outputs(status.state.terminated->message);
+      for (auto& [key, value] : said.members()) out[key] = std::move(value);
     }
   }
   return out;
@@ -478,7 +477,7 @@ void Graph::watch_manifest(Unit& unit, const ManifestStep& step) {
                                    wanted->find("kind")->as_string(),
                                    {wanted->at_path({"metadata", "namespace"})->as_string(),
                                     wanted->at_path({"metadata", "name"})->as_string()},
-         run_.metadata.ns,
+                                   run_.metadata.ns,
                                    !own.empty()                         ? own
                                    : !step.service_account_name.empty() ? step.service_account_name
                                                                         : "default"});

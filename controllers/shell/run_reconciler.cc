@@ -253,15 +253,19 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
 
 Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& stop) const {
   RunPlan plan = logic::plan_run(input_of(gathered));
-  // Each round adds a part, so three rounds see everything live.
-  for (int round = 0; round < 3; ++round) {
+  // Each round adds a part or objects, so that few rounds see everything.
+  constexpr int kMostRounds = 12;
+  for (int round = 0; round < kMostRounds; ++round) {
     LiveParts needed = plan.needs_live;
     needed.workload |= !gathered.live.workload && repeats_create(gathered.memory, plan);
-    if (!needed.any()) break;
-    MR_TRY(gather_live(needed, gathered, stop));
+    if (!needed.any() && plan.needs_objects.empty()) return plan;
+    if (needed.any()) MR_TRY(gather_live(needed, gathered, stop));
+    for (const logic::ObjectRef& ref : plan.needs_objects) {
+      gathered.objects[ref.node] = objects_.look(ref, stop);
+    }
     plan = logic::plan_run(input_of(gathered));
   }
-  MR_CHECK(!plan.needs_live.any());
+  MR_CHECK(!plan.needs_live.any() && plan.needs_objects.empty());
   return plan;
 }
 
