@@ -99,6 +99,8 @@ class Checker {
 
   void check(const Value& schema, const Value& value, const Value* old, const std::string& path) {
     const std::size_t before = errors_.size();
+    const bool typed = schema.find("type") != nullptr;
+    if (!typed && schema.find("x-kubernetes-int-or-string") == nullptr) return;  // anything fits
     if (!check_kind(schema, value, path)) return;
     if (value.is_string()) check_string(schema, value.as_string(), path);
     if (value.is_number()) check_number(schema, value.as_double(), path);
@@ -114,8 +116,7 @@ class Checker {
 
   bool check_kind(const Value& schema, const Value& value, const std::string& path) {
     const Value* type = schema.find("type");
-    if (type == nullptr) {
-      if (schema.find("x-kubernetes-int-or-string") == nullptr) return true;  // anything
+    if (type == nullptr) {  // IntOrString
       if (value.is_int() || value.is_string()) return true;
       error(path, "must be a whole number or a string");
       return false;

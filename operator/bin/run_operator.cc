@@ -21,6 +21,7 @@
 #include "kubeclient/http/outbound_policy.h"
 #include "kubeclient/runtime/env.h"
 #include "operator/bin/signals.h"
+#include "operator/bin/webhooks.h"
 #include "operator/cli/version.h"
 #include "operator/gateway/gateway.h"
 
@@ -44,6 +45,7 @@ shell::OperatorSettings settings_of(const cli::OperatorOptions& options) {
   settings.lease_namespace = options.lease_namespace;
   settings.identity = identity();
   settings.config = options.config;
+  if (!options.config.webhook.address.empty()) settings.webhooks = options.config.webhook;
   return settings;
 }
 
@@ -111,26 +113,37 @@ int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
                                clock, metrics, log);
   shell::Operator engine(api, api, settings_of(options), env, &http_calls);
 
+  gateway::DeliveryLog deliveries;
   std::unique_ptr<gateway::Gateway> web;
   if (options.metrics) {
     gateway::GatewayOptions web_options;
     web_options.host = options.metrics->host;
     web_options.port = options.metrics->port;
-    auto started = gateway::Gateway::start(web_options,
-                                           gateway::operator_routes(
-                                               metrics, [] { return Result<>(); },
-                                               [&]() -> Result<> {
-                                                 if (engine.ready()) return {};
-                                                 return fail(Code::Unavailable,
-                                                             "the caches are not synced yet");
-                                               }),
-                                           log);
+    auto routes = gateway::operator_routes(
+        metrics, [] { return Result<>(); },
+        [&]() -> Result<> {
+          if (engine.ready()) return {};
+          return fail(Code::Unavailable, "the caches are not synced yet");
+        });
+    routes.push_back(deliveries_route(deliveries));
+    auto started = gateway::Gateway::start(web_options, std::move(routes), log);
     if (!started.ok()) {
       std::cerr << "millrace operator: --metrics-address: " << started.error().message << "\n";
       return 1;
     }
     web = *std::move(started);
     log.info("serving metrics", {kv("port", static_cast<int>(web->port()))});
+  }
+
+  std::unique_ptr<gateway::WebhookServer> webhooks;
+  if (delivery::DeliverySink* sink = engine.deliveries()) {
+    auto started = start_webhooks(options.config.webhook, options.namespaces, *sink, deliveries,
+                                  clock, metrics, log);
+    if (!started.ok()) {
+      std::cerr << "millrace operator: webhook: " << started.error().message << "\n";
+      return 1;
+    }
+    webhooks = *std::move(started);
   }
 
   const auto version = greet(api, stop);

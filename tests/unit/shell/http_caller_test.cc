@@ -315,9 +315,9 @@ TEST_F(HttpCallerTest, CancelsWhatIsForgotten) {
   Bell next;
   ASSERT_TRUE(http.begin("run", "ns", order("c", server.url() + "/next"), next.ringer()).ok());
   EXPECT_EQ(next.rings(), 0) << "no place is free";
-  http.forget("other");
+  http.forget_run("other");
   ASSERT_TRUE(next.wait(1)) << "the place is given on";
-  http.forget("run");
+  http.forget_run("run");
   {
     auto count = left.lock();
     EXPECT_TRUE(leaving.wait_for(count.lock(), 10s, [&] { return *count == 3; }));
@@ -341,7 +341,7 @@ TEST_F(HttpCallerTest, KeepsNoResultsOfItsOwnEnd) {
   ASSERT_FALSE(late.ok());
   EXPECT_EQ(late.error().code, Code::Cancelled);
   EXPECT_EQ(http.states("run").count("c"), 0U);
-  http.forget("run");
+  http.forget_run("run");
   EXPECT_EQ(server.received().size(), 1U);
 }
 
