@@ -13,9 +13,8 @@ client::CallOptions options_as(const std::string& ns, const std::string& service
   client::CallOptions options;
   options.stop = stop;
   options.as.user = "system:serviceaccount:" + ns + ":" + service_account;
-  // What the API server gives every service account. Source: Kubernetes, authentication.
-  options.as.groups = {"system:serviceaccounts", "system:serviceaccounts:" + ns,
-                       "system:authenticated"};
+  // No groups: the API server adds those of service accounts itself, and naming them would need
+  // the right to impersonate groups.
   return options;
 }
 
