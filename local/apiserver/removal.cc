@@ -56,10 +56,11 @@ std::optional<Refused> check_immortal(const Target& target) {
 /// Kinds that are given time to end. Source: Kubernetes, rest.RESTGracefulDeleteStrategy.
 bool goes_in_two_steps(const schema::Kind& kind) { return kind.storage_name() == "pods"; }
 
-/// One attempt on `record`; nothing when somebody else wrote in between.
+/// One attempt on `record`; nothing when somebody else wrote in between. `marked` is what was
+/// written if the object was marked before it was to go: whoever sees that may remove it first.
 Answer<std::optional<Deleted>> attempt(Context& context, const Target& target,
-                                       const DeleteOptions& options,
-                                       const storage::Record& record) {
+                                       const DeleteOptions& options, const storage::Record& record,
+                                       std::optional<Deleted>& marked_object) {
   using Outcome = std::optional<Deleted>;
   const schema::Kind& kind = *target.kind;
   codec::Value object = read_stored(record.json, kind);
@@ -78,11 +79,13 @@ Answer<std::optional<Deleted>> attempt(Context& context, const Target& target,
     if (!marked.ok() && marked.error().code == Code::Conflict) return Outcome();
     if (!marked.ok()) return from_storage(marked.error(), kind, target.name);
     version = (*marked)->version;
+    marked_object = Deleted{(*marked)->json, record.uid, true};
   }
   auto stored = gone ? context.storage.remove(key_of(target), version, draft->build())
                      : context.storage.update(key_of(target), record.version, draft->build());
   if (stored.ok()) return Outcome({(*stored)->json, record.uid, gone});
   if (stored.error().code == Code::Conflict) return Outcome();
+  if (stored.error().code == Code::NotFound && marked_object) return marked_object;
   return from_storage(stored.error(), kind, target.name);
 }
 
@@ -91,11 +94,13 @@ Answer<std::optional<Deleted>> attempt(Context& context, const Target& target,
 Answer<Deleted> delete_object(Context& context, const Target& target,
                               const DeleteOptions& options) {
   if (auto refusal = check_immortal(target)) return *std::move(refusal);
+  std::optional<Deleted> marked;
   for (int i = 0; i < kAttempts; ++i) {
     auto record = find_record(context, target);
+    if (marked && (!record || (*record)->uid != marked->uid)) return *std::move(marked);
     if (!record) return Refused(std::move(record).error());
     if (auto refusal = check(**record, target, options)) return *std::move(refusal);
-    auto outcome = attempt(context, target, options, **record);
+    auto outcome = attempt(context, target, options, **record, marked);
     if (!outcome) return Refused(std::move(outcome).error());
     if (*outcome) return **std::move(outcome);
   }
