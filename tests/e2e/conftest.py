@@ -7,12 +7,13 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import AuditLog, Cluster, FaultProxy, Kube, LocalCluster, Operator, ProxyAudit  # noqa: E402
+from harness import AuditLog, Cluster, FaultProxy, Kube, LocalCluster, Operator, ProxyAudit, Web  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEEP = "MILLRACE_E2E_KEEP"  # a folder: clusters live there and stay up after the session
@@ -243,3 +244,19 @@ def fault_proxy(kube, tmp_path):
     proxy = FaultProxy(kube.cluster, tmp_path)
     yield proxy
     proxy.close()
+
+
+@pytest.fixture
+def web():
+    """A real HTTP server, on loopback: harness/web.py."""
+    server = Web()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def hold():
+    """An event for `web.answer(path, hold=hold)`; set at the end, whatever the test did."""
+    event = threading.Event()
+    yield event
+    event.set()

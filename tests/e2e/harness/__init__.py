@@ -5,5 +5,6 @@ from harness.kube import Kube
 from harness.local import LocalCluster
 from harness.operator import Operator
 from harness.proxy import FaultProxy, Request
+from harness.web import Web
 
-__all__ = ["AuditLog", "Call", "Cluster", "FaultProxy", "Kube", "LocalCluster", "Operator", "ProxyAudit", "Request"]
+__all__ = ["AuditLog", "Call", "Cluster", "FaultProxy", "Kube", "LocalCluster", "Operator", "ProxyAudit", "Request", "Web"]
