@@ -139,10 +139,14 @@ void Auditor::judge_new_pod(const PodFacts& pod) {
   const auto job = jobs_.find(pod.job_uid);
   if (job == jobs_.end() || !wanted) return;
   if (late_.contains(pod.key.name)) return;
+  // A user took the Job away, and the operator that had not seen it made it again, beside the
+  // attempt that the other one is at: nothing fences a create.
+  const auto stray = [&](const PodFacts& p) { return company_ && remade_.contains(p.job_uid); };
+  if (stray(pod)) return;
   if (company_ && !is_ours(job->second)) return;  // each may add one that the other has not seen
   int active = 0;
   for (const auto& [uid, other] : pods_) {
-    if (other.gone || other.ended()) continue;
+    if (other.gone || other.ended() || stray(other)) continue;
     const bool lost = other.going && clock_.now() >= *other.going + logic::kLostAfter;
     if (lost) continue;
     const bool same_run = !pod.run_uid.empty() && other.run_uid == pod.run_uid;
@@ -185,8 +189,11 @@ void Auditor::judge_new_job(const api::Job& job) {
                            job.metadata.label(logic::kAttemptLabel);
   // One whose run is gone is collected with it; a cache that lags may still make it.
   const bool wanted = runs_.contains(job.metadata.label(logic::kRunUidLabel));
-  if (++made_jobs_[name] > 1 && wanted && !excused_.contains(job.metadata.name)) {
-    complain("Job " + job.metadata.name + " was made twice");
+  if (++made_jobs_[name] > 1 && wanted) {
+    if (!excused_.contains(job.metadata.name)) {
+      complain("Job " + job.metadata.name + " was made twice");
+    }
+    remade_.insert(job.metadata.uid);
   }
 }
 
