@@ -257,9 +257,10 @@ class HttpServer::Impl::Session {
   SteadyTime since_ = steady_clock::now();  ///< when it began to wait for a request
   bool first_ = true;
   bool keep_alive_ = true;
-  bool unread_ = false;         ///< part of the request has not been read
-  std::uint64_t received_ = 0;  ///< of the body, as it came [bytes]
-  std::uint64_t reserved_ = 0;  ///< of the body budget [bytes]
+  bool unread_ = false;           ///< part of the request has not been read
+  std::uint64_t received_ = 0;    ///< of the body, as it came [bytes]
+  std::uint64_t head_bytes_ = 0;  ///< of the request line and headers, as parsed [bytes]
+  std::uint64_t reserved_ = 0;    ///< of the body budget [bytes]
   std::uint64_t request_number_ = 0;
 };
 
@@ -298,6 +299,7 @@ void HttpServer::Impl::Session::next_request() {
   request_ = {};
   request_.remote = remote_;
   received_ = 0;
+  head_bytes_ = 0;
   unread_ = false;
   // Between requests a client may be silent for long; from the first byte on it may not.
   const bool idle = !first_ && buffer_.size() == 0;
@@ -344,6 +346,13 @@ void HttpServer::Impl::Session::parse() {
   parser_->eager(!head);  // stop after the head, to see whether the body is wanted
   const std::size_t used = parser_->put(buffer_.data(), error);
   buffer_.consume(used);
+  // The parser's own limit knows only what one call gave it.
+  if (head) head_bytes_ += used;
+  const bool growing = error == http::error::need_more;
+  const std::size_t waiting = head && growing ? buffer_.size() : 0;
+  if (head && head_bytes_ + waiting > server_.options_.max_header_bytes) {
+    return refuse(http::error::header_limit);
+  }
   if (error == http::error::need_more) return read(head ? kHeadPiece : kBodyPiece);
   if (error) return refuse(error);
   if (head) return on_head();

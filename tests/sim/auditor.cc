@@ -133,15 +133,18 @@ void Auditor::judge_new_pod(const PodFacts& pod) {
   const bool wanted =
       jobs_.contains(pod.job_uid) && (pod.run_uid.empty() || runs_.contains(pod.run_uid));
   const bool excused = excused_.contains(pod.key.name) || late_.contains(pod.key.name);
-  if (++made_pods_[pod.key.name] > 1 && wanted && !excused) {
-    complain("pod " + pod.key.name + " was made twice");
+  if (++made_pods_[pod.key.name] > 1) {
+    if (wanted && !excused) complain("pod " + pod.key.name + " was made twice");
+    remade_.insert(pod.uid);
   }
   const auto job = jobs_.find(pod.job_uid);
   if (job == jobs_.end() || !wanted) return;
   if (late_.contains(pod.key.name)) return;
-  // A user took the Job away, and the operator that had not seen it made it again, beside the
-  // attempt that the other one is at: nothing fences a create.
-  const auto stray = [&](const PodFacts& p) { return company_ && remade_.contains(p.job_uid); };
+  // A user took the Job or pod away, and the operator that had not seen it made it again, beside
+  // the attempt that the other one is at: nothing fences a create.
+  const auto stray = [&](const PodFacts& p) {
+    return company_ && (remade_.contains(p.job_uid) || remade_.contains(p.uid));
+  };
   if (stray(pod)) return;
   if (company_ && !is_ours(job->second)) return;  // each may add one that the other has not seen
   int active = 0;

@@ -102,7 +102,7 @@ class Auditor {
   std::map<std::string, int> made_ticks_;                ///< by pipeline UID and tick
   std::map<std::string, std::set<std::int64_t>> ticks_;  ///< pipeline UID → ticks that had a run
   std::set<std::string> excused_;
-  std::set<std::string> remade_;  ///< UIDs of Jobs that were made a second time
+  std::set<std::string> remade_;  ///< UIDs of Jobs and pods made a second time
   std::set<std::string> late_;    ///< pods whose create may come late
   bool alone_ = false;
   bool company_ = false;

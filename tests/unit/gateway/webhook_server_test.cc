@@ -172,6 +172,16 @@ TEST_F(WebhookServerTest, CB4_EveryRequestGetsThePreciseAnswer) {
        400, ""},
       {"a header bomb", post("/webhook/build", "", "X-A: " + std::string(100'000, 'a') + "\r\n"),
        431, "headers are too large"},
+      {"headers that come in many pieces, each of them small",
+       post("/webhook/build", "",
+            [] {
+              std::string text;
+              for (int i = 0; i < 24; ++i) {
+                text += "X-" + std::to_string(i) + ": " + std::string(900, 'a') + "\r\n";
+              }
+              return text;
+            }()),
+       431, "headers are too large"},
       {"many headers",
        post("/webhook/build", "",
             [] {
