@@ -39,8 +39,8 @@ struct Approval {
         {.doc = "Name of the approval step.", .required = true, .min_length = 1, .max_length = 63});
     v.field("decision", self.decision, {.doc = "`Approve` or `Reject`.", .required = true});
     v.field("by", self.by,
-            {.doc = "Name of the user who decided. The admission policy of `manifests/` sees to "
-                    "it that it is the true one.",
+            {.doc = "Name of the user who decided, as the client wrote it: who may change the run "
+                    "may write any name.",
              .max_length = 253});
     v.field("groups", self.groups,
             {.doc = "Groups of that user, as far as they matter.", .max_items = 64});

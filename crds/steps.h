@@ -100,6 +100,7 @@ struct Retry {
   int limit = 0;
   std::optional<Backoff> backoff;
   std::vector<RetryCause> on;
+  std::vector<RetryCause> on_unquoted;  ///< compiled into `on`
 
   bool operator==(const Retry&) const = default;
   template <class V, class Self>
@@ -110,6 +111,9 @@ struct Retry {
     v.field("on", self.on,
             {.doc = "Causes that are worth a retry: `Failed` (the step itself), `TimedOut`, "
                     "`Infrastructure` (lost node, eviction, no connection, ...). Empty: all.",
+             .max_items = 3});
+    v.field("true", self.on_unquoted,
+            {.doc = "The same as `on`, which YAML reads as `true` where it is not in quotes.",
              .max_items = 3});
   }
 };

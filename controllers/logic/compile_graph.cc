@@ -143,6 +143,11 @@ Node node_of(const GraphStep& from, const crds::PipelineSpec& spec) {
   if (step.http && !node.timeout) node.timeout = kHttpTimeout;
   if (node.timeout && *node.timeout <= Duration::zero()) node.timeout.reset();
   node.retry = step.retry;
+  if (node.retry) {
+    auto& unquoted = node.retry->on_unquoted;
+    node.retry->on.insert(node.retry->on.end(), unquoted.begin(), unquoted.end());
+    unquoted.clear();
+  }
   node.continue_on_error = step.continue_on_error;
   node.matrix = step.matrix;
   node.outputs = step.outputs;
