@@ -1,9 +1,12 @@
 """Runs begun by webhook: who may, what is refused and how, the same delivery twice, and what is remembered of it."""
 import concurrent.futures
+import contextlib
 import hashlib
 import hmac
+import http.client
 import json
 import socket
+import ssl
 import subprocess
 import time
 
@@ -228,3 +231,73 @@ def test_deliveries_tells_what_became_of_each(kube, hooks, web, millrace):
     said = kube.wait_list("event", "", lambda found: any(each["reason"] == "WebhookRefused" for each in found), "an event WebhookRefused")
     assert all("wrong-one" not in json.dumps(each) for each in said)
     assert condition_of(kube.get("pipeline", "hook"), "Ready")["status"] == "True"
+
+
+def certificate(folder, name):
+    """Writes web.key and web.crt there; the certificate in PEM."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-keyout", folder / "new.key", "-out", folder / "new.crt"], check=True, capture_output=True)
+    for ending in ("key", "crt"):
+        (folder / f"new.{ending}").rename(folder / f"web.{ending}")
+    return (folder / "web.crt").read_text()
+
+
+def test_https_takes_a_new_certificate_without_a_restart_and_keeps_connections(kube, hooks, web, tmp_path):
+    first = certificate(tmp_path, "first")
+    base = hooks(certificateFile=str(tmp_path / "web.crt"), keyFile=str(tmp_path / "web.key"))
+    apply(kube, pipeline(web))
+    port = int(base.split("/")[2].split(":")[1])
+
+    def connect(authority):
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=ssl.create_default_context(cadata=authority))
+        connection.connect()
+        return connection
+
+    def post(connection):
+        connection.request("POST", "/webhook/hook")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    old = connect(first)
+    assert post(old) == 202
+    second = certificate(tmp_path, "second")
+    until, fresh = time.monotonic() + 30, None
+    while fresh is None:
+        try:
+            fresh = connect(second)
+        except ssl.SSLError:
+            assert time.monotonic() < until, "the new certificate was not taken"
+            post(old)  # which stays usable, and would be closed when it is idle for long
+            time.sleep(0.2)
+    assert [post(fresh), post(old)] == [202, 202]
+    with pytest.raises(ssl.SSLError):
+        connect(first)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+        plain.sendall(b"POST /webhook/hook HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"HTTPS" in plain.recv(4096)
+
+
+def test_a_client_that_sends_slowly_is_let_go_and_others_are_served(kube, hooks, web):
+    base = hooks()
+    apply(kube, pipeline(web))
+    host, port = base.split("/")[2].split(":")
+    begun = time.monotonic()
+    with contextlib.ExitStack() as slow:
+        clients = [slow.enter_context(socket.create_connection((host, int(port)), timeout=60)) for _ in range(50)]
+        for client in clients:
+            client.sendall(b"POST /webhook/hook HTTP/1.1\r\nHost: x\r\nX-")
+        kube.wait_run(run_of(send(f"{base}/hook")))
+        for client in clients:  # a byte now and then does not help
+            try:
+                client.settimeout(0.01)
+                while True:
+                    client.sendall(b"y")
+                    try:
+                        if not client.recv(4096):
+                            break
+                    except TimeoutError:
+                        time.sleep(0.5)
+            except OSError:
+                pass
+            assert time.monotonic() - begun < 60
