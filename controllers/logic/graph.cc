@@ -65,6 +65,14 @@ bool Graph::take_place() {
     return false;
   }
   status_.concurrency_group = *group;
+  if (run_.status.concurrency_group != *group) {
+    // First it stands in the line for all to see, then it looks who else does: of two that begin
+    // at the same time one at least sees the other.
+    set_going(status_, input_, "Pending", "about to take a place in concurrency group " + *group);
+    must_write_ = true;
+    look_again(plan_, Duration::zero());
+    return false;
+  }
   const auto limit = static_cast<std::size_t>(std::max(1, concurrency.limit.value_or(1)));
   std::vector<const crds::PipelineRun*> holders;
   std::size_t before_us = 0;
@@ -73,15 +81,14 @@ bool Graph::take_place() {
     if (other->status.concurrency_group != *group) continue;
     if (other->status.start_time) {
       holders.push_back(other);
-    } else {
+    } else if (!other->metadata.deletion_timestamp) {
       const auto order = [](const crds::PipelineRun& run) {
         return std::pair(run.metadata.creation_timestamp.value_or(Time{}), run.metadata.name);
       };
       if (order(*other) < order(run_)) ++before_us;
     }
   }
-  const bool queues = concurrency.on_conflict == crds::OnConflict::Queue;
-  if (holders.size() + (queues ? before_us : 0) < limit) {
+  if (holders.size() + before_us < limit) {
     if (!input_.live.siblings) {
       wants_.siblings = true;  // a place is taken on what the server says, not on a cache
       return false;
@@ -142,26 +149,21 @@ std::optional<StepFailure> Graph::first_failure() const {
                                               first->state.reason + "): " + first->state.message};
 }
 
+/// It begins with an object of its own, which outlives a crash, and not with a call or a record.
+bool Graph::makes_objects(const Unit& unit) const {
+  const NodeAction& action = node_of(unit).action;
+  return std::holds_alternative<PodStep>(action) || std::holds_alternative<ChildStep>(action) ||
+         std::holds_alternative<ManifestStep>(action);
+}
+
 /// Observe what runs in `group`, and start what may start.
 void Graph::advance(Group group) {
   const auto in_group = [&](const Unit& unit) { return node_of(unit).group == group; };
+  same_after_ = nullptr;
   // A Job that stands although the status does not say so yet: the write was still to come.
   for (std::size_t i = 0; i < units_.size(); ++i) {
     Unit& unit = *units_[i];
-    if (!in_group(unit) || unit.state.state != StepPhase::Pending || is_matrix(unit)) continue;
-    const bool called =
-        input_.calls.contains(unit.name + "/" + std::to_string(std::max(1, unit.state.attempt)));
-    const bool pod = std::holds_alternative<PodStep>(node_of(unit).action);
-    const bool child = std::holds_alternative<ChildStep>(node_of(unit).action);
-    if (!called && !pod && !child) continue;
-    bool stands = called || (pod && observe(unit).exists());
-    if (child) {
-      const std::string name = step_object_name(run_.metadata.name, run_.metadata.uid, unit.name,
-                                                std::max(1, unit.state.attempt));
-      stands = std::any_of(input_.children.begin(), input_.children.end(),
-                           [&](const auto* run) { return run->metadata.name == name; });
-    }
-    if (!stands) continue;
+    if (!in_group(unit) || unit.state.state != StepPhase::Pending || !stands(unit)) continue;
     unit.state.attempt = std::max(1, unit.state.attempt);
     unit.state.state = StepPhase::Running;
     if (!unit.state.started_at) unit.state.started_at = truncate_to_second(input_.now);
@@ -188,23 +190,15 @@ void Graph::advance(Group group) {
     if (!in_group(unit) || unit.state.state != StepPhase::Pending) continue;
     const Node& node = node_of(unit);
     if (unit.state.of.empty()) {
-      if (is_cut_off(unit.node)) {
-        skip(unit, kDependencyFailed);
-        continue;
-      }
-      const bool ready = std::all_of(node.after.begin(), node.after.end(), [&](const auto& name) {
-        return done(*units_[node_index_.at(name)]);
-      });
-      if (!ready) continue;
+      const Turn turn = turn_of(node);
+      if (turn == Turn::CutOff) skip(unit, kDependencyFailed);
+      if (turn != Turn::Now) continue;
     } else if (node.matrix && node.matrix->max_parallel &&
                busy[unit.node] >= *node.matrix->max_parallel) {
       continue;
     }
     if (unit.state.waiting && unit.state.waiting->reason == kBackoff && node.retry) {
-      int tries = 1;
-      for (const auto& record : status_.retry_status->history_build) {
-        if (record.step == unit.name && record.reason != "RunRetry") ++tries;
-      }
+      const int tries = 1 + tries_[unit.name];
       const Time until =
           unit.state.waiting->since.value_or(input_.now) +
           std::chrono::ceil<std::chrono::microseconds>(pause_before(*node.retry, tries));
@@ -213,13 +207,20 @@ void Graph::advance(Group group) {
         continue;
       }
       // The attempt before has to be on record before the next begins.
-      if (!unit.recorded || unit.state != recorded_state(unit.name)) continue;
+      if (unit.recorded == nullptr || unit.state != *unit.recorded) continue;
     }
     if (limit > 0 && running_ >= limit && !is_matrix(unit)) {
       wait_for(unit, "Parallelism", "");
       continue;
     }
     if (held_) continue;
+    if (fresh_ && makes_objects(unit)) {
+      // What it may build on is on no record yet but in this process: that first, or a crash
+      // would leave an object that nothing explains.
+      must_write_ = true;
+      look_again(plan_, Duration::zero());
+      continue;
+    }
     start(unit);
     if (unit.state.state == StepPhase::Running && !unit.state.of.empty()) ++busy[unit.node];
   }
@@ -231,16 +232,15 @@ void Graph::advance(Group group) {
   }
 }
 
-StepState Graph::recorded_state(const std::string& name) const {
-  for (const StepState& state : run_.status.step_states) {
-    if (state.name == name) return state;
-  }
-  return {};
-}
-
 /// End everything but `finally`; true once nothing runs any more.
 bool Graph::stop_all(const char* reason, const std::string& message) {
   bool quiet = true;
+  stopping_ = true;
+  const bool over = std::all_of(units_.begin(), units_.end(), [&](const auto& unit) {
+    return node_of(*unit).group == Group::Finally || ended(*unit);
+  });
+  // What a cache does not show yet would go on for ever, as nobody looks at the run again.
+  if (!over && ask_workload()) return false;
   for (std::size_t i = 0; i < units_.size(); ++i) {
     if (node_of(*units_[i]).group == Group::Finally) continue;
     quiet = stop(*units_[i], reason, message) && quiet;
@@ -267,7 +267,8 @@ void Graph::retry_run() {
     if (node_of(unit).group != Group::Main) continue;
     StepState& state = unit.state;
     const bool held_up = state.state == StepPhase::Skipped && state.reason != kWhenFalse;
-    if (state.state != StepPhase::Failed && !held_up) continue;
+    const bool tolerated = state.state == StepPhase::Failed && !failed(unit);
+    if (tolerated || (state.state != StepPhase::Failed && !held_up)) continue;
     if (state.state == StepPhase::Failed) {
       crds::AttemptRecord record;
       record.step = unit.name;
@@ -295,6 +296,7 @@ void Graph::retry_run() {
   ++retries.retry_count;
   set_going(status_, input_, "BuildRetry",
             (failure ? failure->message : std::string()) + "; trying again with " + list_of(names));
+  must_write_ = true;
   look_again(plan_, Duration::zero());
 }
 
@@ -312,7 +314,7 @@ bool Graph::call_back() {
     return true;
   }
   if (known == input_.calls.end()) {
-    const Value root = belt_root(input_.now);
+    const Value& root = belt_root();
     Value responses = Value::object();
     for (const auto& [stage, jobs] : root.find("Response")->members()) {
       for (const auto& [job, response] : jobs.members()) {
@@ -358,14 +360,15 @@ void Graph::finish() {
       ++skipped;
     }
   }
-  const api::Condition* before = api::find_condition(run_.status.conditions, "Succeeded");
+  // As this plan may have said just now.
+  const api::Condition* before = api::find_condition(status_.conditions, "Succeeded");
   const bool timed_out = before != nullptr && before->reason == "RunTimeout";
   if (run_.spec.cancel && !all_done()) {
     set_cancelled(status_, input_, "Cancelled",
                   "cancelled on request, with " + std::to_string(good) + " of " +
                       std::to_string(nodes_.size()) + " steps succeeded");
   } else if (timed_out) {
-    set_failed(status_, input_, "RunTimeout", before->message);
+    set_failed(status_, input_, "RunTimeout", std::string(before->message));
   } else if (failure) {
     set_failed(status_, input_, "StepFailed", failure->message);
   } else {
@@ -407,11 +410,13 @@ crds::PipelineRunStatus Graph::make_status() const {
     const Unit& unit = *units_[i];
     const auto index = static_cast<int>(i);
     if (i < nodes_.size() &&
-        (archived_done_.contains(index) || archived_skipped_.contains(index)) && !unit.recorded) {
+        (archived_done_.contains(index) || archived_skipped_.contains(index)) &&
+        unit.recorded == nullptr) {
       continue;
     }
     const StepState& state = unit.state;
-    const bool idle = state.state == StepPhase::Pending && state.attempt <= 1 && !state.waiting;
+    const bool idle = state.state == StepPhase::Pending && state.attempt <= 1 &&
+                      (!state.waiting || state.waiting->reason == "Parallelism");
     const bool derived = state.state == StepPhase::Skipped && state.reason == kDependencyFailed;
     if (!all && (idle || derived) && state.of.empty()) continue;
     status.step_states.push_back(state);
@@ -419,12 +424,28 @@ crds::PipelineRunStatus Graph::make_status() const {
   return status;
 }
 
+namespace {
+
+/// Leave out of steps that go on what is seen anew in each plan anyway.
+void trim_going(crds::PipelineRunStatus& status) {
+  for (StepState& state : status.step_states) {
+    if (state.state != StepPhase::Running) continue;
+    state.job_name.clear();
+    state.pod_name.clear();
+    if (state.waiting && state.waiting->reason != "Stopping") state.waiting.reset();
+  }
+}
+
+}  // namespace
+
 /// Move details of ended steps that nobody will read any more into a ControllerRevision.
 void Graph::archive(crds::PipelineRunStatus& status) {
   if (codec::encode(status).size() <= kArchiveAbove) return;
   std::unordered_map<std::string_view, bool> read;
+  const int retries = status_.retry_status ? status_.retry_status->retry_count : 0;
+  const bool may_repeat = retries < run_.spec.max_retry_count;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (ended(*units_[i])) continue;
+    if (ended(*units_[i]) && (done(*units_[i]) || !may_repeat)) continue;
     for (const std::string& name : nodes_[i].reads) read[name] = true;
   }
   const bool belt_goes_on = belt_ && !all_ended(Group::Main);
@@ -458,6 +479,7 @@ void Graph::archive(crds::PipelineRunStatus& status) {
     moved.push_back(std::move(state));
   }
   status.step_states = std::move(kept);
+  if (bytes > kStatusBudget) trim_going(status);
   if (moved.empty()) return;
   crds::StepArchive& archive = status.archive ? *status.archive : status.archive.emplace();
   Action create;
@@ -465,7 +487,9 @@ void Graph::archive(crds::PipelineRunStatus& status) {
   const std::string number = std::to_string(archive.revisions.size() + 1);
   create.key = {run_.metadata.ns,
                 shorten(run_.metadata.name + "-steps-" + number, 50) + "-" +
-                    hex(stable_hash(run_.metadata.uid + number + moved.front().name), 10)};
+                    hex(stable_hash(run_.metadata.uid + number + moved.front().name + "/" +
+                                    moved.back().name + "/" + std::to_string(moved.size())),
+                        10)};
   create.owner_uid = run_.metadata.uid;
   create.body = object_head(create.resource, create.key);
   create.body["metadata"]["ownerReferences"] =
@@ -479,6 +503,7 @@ void Graph::archive(crds::PipelineRunStatus& status) {
   archive.succeeded = archived_done_.str();
   archive.skipped = archived_skipped_.str();
   plan_.actions.push_back(std::move(create));
+  must_write_ = true;  // it and the status belong together
 }
 
 void Graph::propose_going(const char* reason, std::string message) {
@@ -521,13 +546,25 @@ RunPlan Graph::take() {
   }
   crds::PipelineRunStatus status = make_status();
   archive(status);
+  IndexSet archived;  // on record already
+  if (run_.status.archive && !input_.calls.empty()) {
+    archived = IndexSet::parse(run_.status.archive->succeeded);
+    for (const int index : IndexSet::parse(run_.status.archive->skipped).members()) {
+      archived.insert(index);
+    }
+  }
   for (const auto& [key, state] : input_.calls) {
     const std::string name = key.substr(0, key.rfind('/'));
     const int attempt = std::atoi(key.c_str() + key.rfind('/') + 1);
-    const StepState recorded = recorded_state(name);
-    const bool over = recorded.attempt > attempt ||
-                      (recorded.attempt == attempt && recorded.state != StepPhase::Running &&
-                       recorded.state != StepPhase::Pending);
+    const Unit* unit = find(name);
+    // A combination that is not known any more was archived with its step.
+    const Unit* whole = unit != nullptr ? unit : find(name.substr(0, name.find('.')));
+    if (whole == nullptr) continue;
+    const StepState* recorded = unit == nullptr ? nullptr : unit->recorded;
+    const bool over = recorded == nullptr
+                          ? archived.contains(static_cast<int>(whole->node))
+                          : recorded->attempt > attempt || (recorded->state != StepPhase::Running &&
+                                                            recorded->state != StepPhase::Pending);
     if (over) plan_.forget_calls.push_back(key);
   }
   std::vector<Note> notes = std::move(plan_.notes);
@@ -562,7 +599,7 @@ RunPlan Graph::plan() {
       set_end(status_, input_.now);
       return take();
     }
-    if (run_.spec.cancel && jobs_.empty() && input_.calls.empty()) {
+    if (run_.spec.cancel && jobs_.empty() && input_.calls.empty() && input_.children.empty()) {
       if (!input_.live.workload) {
         wants_.workload = true;
         return take();
@@ -644,6 +681,8 @@ void Graph::finally_turn() {
   if (begun && budget > Duration::zero()) {
     const Duration left = *begun + budget - input_.now;
     if (left <= Duration::zero()) {
+      stopping_ = true;
+      if (!all_ended(Group::Finally) && ask_workload()) return;
       for (std::size_t i = 0; i < units_.size(); ++i) {
         if (node_of(*units_[i]).group != Group::Finally || ended(*units_[i])) continue;
         stop(*units_[i], "FinallyTimeout",

@@ -43,7 +43,7 @@ struct Unit {
   std::string name;  ///< of the node, or "<node>.<number>"
   std::size_t node = 0;
   crds::StepState state;
-  bool recorded = false;  ///< the status has it
+  const crds::StepState* recorded = nullptr;  ///< as the status has it; null: it has not
 };
 
 /// The pause before attempt `next` (from 2) of a step.
@@ -72,13 +72,20 @@ class Graph {
   bool ended(const Unit& unit) const;
   bool done(const Unit& unit) const;    ///< what comes after it may go on
   bool failed(const Unit& unit) const;  ///< and that counts
-  /// A predecessor failed, or was itself held up by a failure.
-  bool is_cut_off(std::size_t node) const;
+  /// What the predecessors of a node say about it.
+  enum class Turn { NotYet, Now, CutOff };  ///< CutOff: one failed, or was itself cut off
+  Turn turn_of(const Node& node);
+  const crds::PipelineRun* child_of(const Unit& unit) const;
+  /// Something of the unit's current attempt runs although the status does not say so: a crash, or
+  /// another's write, came before the status that would have.
+  bool stands(const Unit& unit) const;
+  std::string object_name(const Unit& unit) const;
   Attempt observe(const Unit& unit) const;
 
   // graph_scope.cc: what expressions see
-  codec::Value globals() const;
-  codec::Value belt_root(Time now) const;
+  codec::Value run_value() const;
+  const codec::Value& params_value() const;
+  const codec::Value& belt_root() const;
   Result<codec::Value> evaluate(const Unit& unit, const std::string& text,
                                 const codec::Value* own = nullptr) const;
   Result<bool> holds(const Unit& unit, const std::string& text,
@@ -119,10 +126,12 @@ class Graph {
   bool over_time(const Unit& unit, Time started);
   /// Bring what runs to its end, with `reason` for what it was stopped; true when nothing runs.
   bool stop(Unit& unit, const char* reason, const std::string& message);
+  void stop_child(Unit& unit, const crds::PipelineRun& child);
 
   // graph.cc: the order of things
   bool take_place();
   void advance(Group group);
+  bool makes_objects(const Unit& unit) const;
   bool all_ended(Group group) const;
   bool any_failed(Group group) const;
   std::optional<StepFailure> first_failure() const;
@@ -134,7 +143,6 @@ class Graph {
   bool any_begun(Group group) const;
   bool all_ended_or_unwanted(Group group) const;
   void say_running();
-  crds::StepState recorded_state(const std::string& name) const;
   bool call_back();
   crds::PipelineRunStatus make_status() const;
   void archive(crds::PipelineRunStatus& status);
@@ -158,6 +166,14 @@ class Graph {
   std::optional<Error> params_problem_;
   crds::PipelineRunStatus status_;  ///< history and the like, as it will be written
   int running_ = 0;
+  std::unordered_map<std::string, int> tries_;            ///< failed attempts on record, by step
+  const std::vector<std::string>* same_after_ = nullptr;  ///< of the node that turn_of saw last
+  Turn same_turn_ = Turn::Now;
+  mutable std::optional<codec::Value> params_value_;
+  mutable std::optional<codec::Value> belt_root_;
+  bool stopping_ = false;  ///< no more attempts: what runs is being stopped
+  /// A step ended in this plan by what only this process has seen: pods can be looked at again.
+  bool fresh_ = false;
   bool held_ = false;        ///< a refused create holds up the others
   bool must_write_ = false;  ///< what was ordered may begin only after the status is written
   RunPlan plan_;

@@ -23,7 +23,7 @@ std::string_view phase_name(StepPhase phase) { return codec::enum_name(phase); }
 class GraphScope final : public expression::Scope {
  public:
   GraphScope(const Graph& graph, const Unit& unit, const Value* own)
-      : graph_(graph), unit_(unit), own_(own), globals_(graph.globals()) {}
+      : graph_(graph), unit_(unit), own_(own) {}
 
   Result<Lookup> find(std::span<const Segment> path) const override {
     const std::string& root = path[0].name;
@@ -35,7 +35,13 @@ class GraphScope final : public expression::Scope {
     if (own_ != nullptr) {
       if (const Value* value = own_->find(root)) return Lookup::borrowed(*value, 1);
     }
-    if (const Value* value = globals_.find(root)) return Lookup::borrowed(*value, 1);
+    if (root == "params") return Lookup::borrowed(graph_.params_value(), 1);
+    if (root == "run") {
+      if (!run_) run_ = graph_.run_value();
+      return Lookup::borrowed(*run_, 1);
+    }
+    const Value& trigger = graph_.run_.spec.trigger;
+    if (root == "trigger" && !trigger.is_null()) return Lookup::borrowed(trigger, 1);
     if (root == "trigger") return fail(Code::NotFound, "the run was not started by a trigger");
     return fail(Code::NotFound,
                 "there is no " + root + " here; known: params, steps, run, trigger, matrix");
@@ -89,12 +95,17 @@ class GraphScope final : public expression::Scope {
   const Graph& graph_;
   const Unit& unit_;
   const Value* own_;
-  Value globals_;
+  mutable std::optional<Value> run_;  ///< made when asked for: it lists the failed steps
 };
 
-Value Graph::globals() const {
+const Value& Graph::params_value() const {
+  if (params_value_) return *params_value_;
   Value params = Value::object();
   for (const auto& [name, value] : params_) params[name] = value;
+  return params_value_.emplace(std::move(params));
+}
+
+Value Graph::run_value() const {
   Value failed_steps = Value::array();
   for (const auto& unit : units_) {
     if (failed(*unit)) failed_steps.push_back(unit->name);
@@ -108,14 +119,11 @@ Value Graph::globals() const {
                              {"attempt", retries + 1},
                              {"status", how}});
   run["failedSteps"] = std::move(failed_steps);
-  Value out = Value::object();
-  out["params"] = std::move(params);
-  out["run"] = std::move(run);
-  if (!run_.spec.trigger.is_null()) out["trigger"] = run_.spec.trigger;
-  return out;
+  return run;
 }
 
-Value Graph::belt_root(Time now) const {
+const Value& Graph::belt_root() const {
+  if (belt_root_) return *belt_root_;
   Value stages = Value::array();
   for (const std::string& stage : compiled_.stages) stages.push_back(stage);
   Value responses = Value::object();
@@ -130,15 +138,16 @@ Value Graph::belt_root(Time now) const {
     responses[node_of(*unit).stage][http->job] = Value::object(
         {{"Status", part("status")}, {"Headers", part("headers")}, {"Body", part("body")}});
   }
-  const Time start = status_.start_time.value_or(now);
-  const auto total = std::chrono::duration_cast<std::chrono::milliseconds>(now - start).count();
-  return Value::object(
+  const Time start = status_.start_time.value_or(input_.now);
+  const auto total =
+      std::chrono::duration_cast<std::chrono::milliseconds>(input_.now - start).count();
+  return belt_root_.emplace(Value::object(
       {{"Name", run_.spec.ref_pipeline},
        {"Stages", std::move(stages)},
        {"Response", std::move(responses)},
        {"Time",
         Value::object({{"Start", format_time(start)},
-                       {"Total", static_cast<std::int64_t>(std::max<std::int64_t>(0, total))}})}});
+                       {"Total", static_cast<std::int64_t>(std::max<std::int64_t>(0, total))}})}}));
 }
 
 Result<Value> Graph::evaluate(const Unit& unit, const std::string& text, const Value* own) const {

@@ -201,7 +201,7 @@ Result<CallOrder> Graph::call_of(const Unit& unit, const HttpStep& step) const {
   Value body = step.call.body;
   if (step.belt) {
     if (!body.is_null()) {
-      MR_ASSIGN(body, expression::render_document(body, belt_root(input_.now), {},
+      MR_ASSIGN(body, expression::render_document(body, belt_root(), {},
                                                   expression::GoTemplate::Spelling::Go)
                           .with("data"));
     }

@@ -28,6 +28,9 @@ Graph::Graph(const RunInput& input, const Revision& revision)
   status_.params = run_.status.params;
   status_.concurrency_group = run_.status.concurrency_group;
   status_.archive = run_.status.archive;
+  if (status_.retry_status) {
+    for (const auto& record : status_.retry_status->history_build) ++tries_[record.step];
+  }
   read_status();
   read_children();
 }
@@ -63,19 +66,19 @@ void Graph::read_status() {
       state.reason = kWhenFalse;
     }
   }
-  if (run_.status.step_states.empty()) reuse_retried();
+  if (run_.status.step_states.empty() && !run_.status.archive) reuse_retried();
   for (const StepState& state : run_.status.step_states) {
     const auto known = by_name_.find(state.name);
     if (known != by_name_.end()) {
       units_[known->second]->state = state;
-      units_[known->second]->recorded = true;
+      units_[known->second]->recorded = &state;
       continue;
     }
     const auto node = node_index_.find(state.of);
     if (node == node_index_.end()) continue;
     Unit& unit = add_unit(state.name, node->second);
     unit.state = state;
-    unit.recorded = true;
+    unit.recorded = &state;
   }
 }
 
@@ -152,12 +155,48 @@ bool Graph::failed(const Unit& unit) const {
   return unit.state.state == StepPhase::Failed && !node_of(unit).continue_on_error;
 }
 
-bool Graph::is_cut_off(std::size_t node) const {
-  return std::any_of(nodes_[node].after.begin(), nodes_[node].after.end(),
-                     [&](const std::string& name) {
-                       const Unit& unit = *units_[node_index_.at(name)];
-                       return ended(unit) && !done(unit);
-                     });
+Graph::Turn Graph::turn_of(const Node& node) {
+  // All steps of a stage come after the same ones: comparing the lists is a lot cheaper than
+  // looking up each name. Predecessors stand before both nodes, so their turn is over.
+  if (same_after_ != nullptr && *same_after_ == node.after) return same_turn_;
+  Turn turn = Turn::Now;
+  for (const std::string& name : node.after) {
+    const Unit& unit = *units_[by_name_.at(name)];
+    if (done(unit)) continue;
+    if (ended(unit)) {
+      turn = Turn::CutOff;
+      break;
+    }
+    turn = Turn::NotYet;
+  }
+  same_after_ = &node.after;
+  same_turn_ = turn;
+  return turn;
+}
+
+std::string Graph::object_name(const Unit& unit) const {
+  return step_object_name(run_.metadata.name, run_.metadata.uid, unit.name,
+                          std::max(1, unit.state.attempt));
+}
+
+const crds::PipelineRun* Graph::child_of(const Unit& unit) const {
+  if (input_.children.empty()) return nullptr;
+  const std::string name = object_name(unit);
+  for (const crds::PipelineRun* child : input_.children) {
+    if (child->metadata.name == name) return child;
+  }
+  return nullptr;
+}
+
+bool Graph::stands(const Unit& unit) const {
+  if (is_matrix(unit)) return false;
+  if (!input_.calls.empty() &&
+      input_.calls.contains(unit.name + "/" + std::to_string(std::max(1, unit.state.attempt)))) {
+    return true;
+  }
+  const NodeAction& action = node_of(unit).action;
+  if (std::holds_alternative<ChildStep>(action)) return child_of(unit) != nullptr;
+  return std::holds_alternative<PodStep>(action) && !jobs_.empty() && observe(unit).exists();
 }
 
 Attempt Graph::observe(const Unit& unit) const {

@@ -162,6 +162,7 @@ void Graph::stop_waiting(Unit& unit) {
 
 void Graph::succeed(Unit& unit, Time when) {
   stop_waiting(unit);
+  fresh_ = fresh_ || !std::holds_alternative<PodStep>(node_of(unit).action);
   unit.state.state = StepPhase::Succeeded;
   unit.state.reason.clear();
   unit.state.message.clear();
@@ -181,20 +182,17 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   const Node& node = node_of(unit);
   StepState& state = unit.state;
   stop_waiting(unit);
+  fresh_ = fresh_ || !std::holds_alternative<PodStep>(node.action);
   state.attempt = std::max(1, state.attempt);
+  const Time next_second = std::chrono::ceil<std::chrono::seconds>(when);
   when = truncate_to_second(when);
   if (state.started_at) when = std::max(when, *state.started_at);
   const auto& retry = node.retry;
   const bool meant = retry && (retry->on.empty() || std::find(retry->on.begin(), retry->on.end(),
                                                               failure.cause) != retry->on.end());
-  // Retries of the step alone: the run's own do not count.
-  int tries = 1;
-  if (status_.retry_status) {
-    for (const auto& record : status_.retry_status->history_build) {
-      if (record.step == unit.name && record.reason != "RunRetry") ++tries;
-    }
-  }
-  const bool again = meant && !failure.permanent && tries <= retry->limit && !run_.spec.cancel;
+  const int tries = 1 + tries_[unit.name];
+  const bool again =
+      meant && !failure.permanent && tries <= retry->limit && !run_.spec.cancel && !stopping_;
   if (!again) {
     state.state = StepPhase::Failed;
     state.reason = failure.reason;
@@ -212,6 +210,7 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   record.message = cut(failure.message, kMessageLimit);
   auto& history = status_.retry_status ? *status_.retry_status : status_.retry_status.emplace();
   history.history_build.push_back(std::move(record));
+  ++tries_[unit.name];
   StepState next;
   next.name = state.name;
   next.of = state.of;
@@ -223,9 +222,9 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   wait_for(unit, kBackoff,
            "attempt " + std::to_string(state.attempt - 1) + " failed (" + failure.reason +
                "): " + failure.message);
-  // Seconds only are kept, hence never too early.
-  state.waiting->since = when;
-  look_again(plan_, pause);
+  // Whole seconds are kept: rounded up, so that the pause is never too short.
+  state.waiting->since = std::max<Time>(next_second, when);
+  look_again(plan_, std::max<Duration>(*state.waiting->since + pause - input_.now, {}));
 }
 
 bool Graph::ask_workload() {
@@ -367,7 +366,7 @@ void Graph::watch_pod(Unit& unit, const PodStep& step) {
                    "the pod cannot be created yet: " + input_.pod_failure->error.message, false};
   }
   const auto order_stop = [&](const std::string& reason, const std::string& message) {
-    if (job != nullptr && !is_finished(*job)) {
+    if (job != nullptr && !is_finished(*job) && !stopping_) {
       plan_.actions.push_back(stop_job(*job, reason, message));
     }
     wait_for(unit, "Stopping", message);
@@ -416,7 +415,8 @@ void Graph::watch_http(Unit& unit, const HttpStep& step) {
                    input_.now);
       return;
     }
-    order_call(*std::move(order), !unit.recorded);
+    const bool said = unit.recorded != nullptr && unit.recorded->state == StepPhase::Running;
+    order_call(*std::move(order), !said);
     return;
   }
   if (!known->second.result) {
@@ -429,6 +429,7 @@ void Graph::watch_http(Unit& unit, const HttpStep& step) {
     return;
   }
   unit.state.response = response_value(result, step.belt);
+  belt_root_.reset();
   const Value own = Value::object({{"response", unit.state.response}});
   bool good = step.belt || result.status < 400;
   if (!step.belt && !step.call.success.empty()) {
@@ -604,10 +605,7 @@ void Graph::watch_approval(Unit& unit, const ApprovalStep& step) {
 void Graph::watch_child(Unit& unit) {
   const std::string name = step_object_name(run_.metadata.name, run_.metadata.uid, unit.name,
                                             std::max(1, unit.state.attempt));
-  const crds::PipelineRun* child = nullptr;
-  for (const crds::PipelineRun* run : input_.children) {
-    if (run->metadata.name == name) child = run;
-  }
+  const crds::PipelineRun* child = child_of(unit);
   if (child == nullptr) {
     if (!unit.recorded || ask_workload()) return;
     fail_attempt(unit,
@@ -618,9 +616,8 @@ void Graph::watch_child(Unit& unit) {
   }
   unit.state.run_name = name;
   if (!is_terminal(*child)) {
-    if (over_time(unit, child->metadata.creation_timestamp.value_or(input_.now)) &&
-        !child->spec.cancel) {
-      stop(unit, "StepTimeout", "it took too long");
+    if (over_time(unit, child->metadata.creation_timestamp.value_or(input_.now))) {
+      stop_child(unit, *child);
       return;
     }
     const api::Condition* how = api::find_condition(child->status.conditions, "Succeeded");
@@ -632,6 +629,17 @@ void Graph::watch_child(Unit& unit) {
   if (how != nullptr && how->status == "True") {
     unit.state.outputs = Value::object({{"run", name}});
     succeed(unit, end);
+    return;
+  }
+  const auto& timeout = node_of(unit).timeout;
+  if (child->spec.cancel && !stopping_ && timeout && *timeout > Duration::zero() &&
+      end - child->metadata.creation_timestamp.value_or(end) >= *timeout) {
+    fail_attempt(
+        unit,
+        {"StepTimeout",
+         "run " + name + " did not end within " + format_duration(*timeout) + " and was cancelled",
+         RetryCause::TimedOut, false},
+        end);
     return;
   }
   fail_attempt(
@@ -702,16 +710,29 @@ void Graph::watch_matrix(Unit& unit) {
 
 // ---- stopping ----
 
+void Graph::stop_child(Unit& unit, const crds::PipelineRun& child) {
+  if (!child.spec.cancel) {
+    Action cancel;
+    cancel.verb = Action::Verb::MergePatch;
+    cancel.resource = crds::PipelineRun::kResource;
+    cancel.key = api::key_of(child.metadata);
+    cancel.body = Value::object({{"spec", Value::object({{"cancel", true}})}});
+    plan_.actions.push_back(std::move(cancel));
+  }
+  wait_for(unit, "Stopping", "its run is being cancelled");
+  look_again(plan_, kSafetyRecheck);
+}
+
 bool Graph::stop(Unit& unit, const char* reason, const std::string& message) {
   StepState& state = unit.state;
   if (state.state == StepPhase::Pending) {
-    const Attempt attempt = observe(unit);
-    if (!attempt.exists()) {
+    if (!stands(unit)) {
       skip(unit, reason, message);
       return true;
     }
     state.state = StepPhase::Running;  // a crash came before the status that says so
-    state.attempt = attempt.number;
+    state.attempt = std::max(1, state.attempt);
+    if (!state.started_at) state.started_at = truncate_to_second(input_.now);
   }
   if (state.state != StepPhase::Running) return true;
   if (is_matrix(unit)) return true;
@@ -725,33 +746,23 @@ bool Graph::stop(Unit& unit, const char* reason, const std::string& message) {
   const NodeAction& action = node_of(unit).action;
   if (std::holds_alternative<PodStep>(action)) {
     const Attempt attempt = observe(unit);
-    const bool over = attempt.succeeded != nullptr || attempt.failed != nullptr ||
-                      (attempt.job != nullptr && is_finished(*attempt.job)) || !attempt.exists();
+    if (!attempt.exists()) {
+      if (ask_workload()) return false;
+      end();
+      return true;
+    }
     if (attempt.job != nullptr && !is_finished(*attempt.job) &&
         attempt.job->metadata.annotation(kStopAnnotation).empty() && attempt.succeeded == nullptr &&
         attempt.failed == nullptr) {
       plan_.actions.push_back(stop_job(*attempt.job, reason, message));
     }
     watch_pod(unit, std::get<PodStep>(action));
-    if (state.state == StepPhase::Pending) end();  // no further attempt
-    if (over && state.state == StepPhase::Running && !attempt.exists()) end();
     return state.state != StepPhase::Running;
   }
   if (std::holds_alternative<ChildStep>(action)) {
-    const std::string name = step_object_name(run_.metadata.name, run_.metadata.uid, unit.name,
-                                              std::max(1, state.attempt));
-    for (const crds::PipelineRun* child : input_.children) {
-      if (child->metadata.name != name || is_terminal(*child)) continue;
-      if (!child->spec.cancel) {
-        Action cancel;
-        cancel.verb = Action::Verb::MergePatch;
-        cancel.resource = crds::PipelineRun::kResource;
-        cancel.key = api::key_of(child->metadata);
-        cancel.body = Value::object({{"spec", Value::object({{"cancel", true}})}});
-        plan_.actions.push_back(std::move(cancel));
-      }
-      wait_for(unit, "Stopping", "its run is being cancelled");
-      look_again(plan_, kSafetyRecheck);
+    const crds::PipelineRun* child = child_of(unit);
+    if (child != nullptr && !is_terminal(*child)) {
+      stop_child(unit, *child);
       return false;
     }
     end();

@@ -155,7 +155,9 @@ RunPlan plan_run(const RunInput& input) {
   }
   const crds::Pipeline* pipeline = usable_pipeline(input);
   const std::string chosen = chosen_revision(run, input.jobs);
-  if (chosen.empty() && run.spec.cancel) return cancel_unstarted(input);
+  // Child runs that stand before the first status have to be cancelled too: plan_graph does.
+  const bool has_children = !input.children.empty() && pipeline != nullptr;
+  if (chosen.empty() && run.spec.cancel && !has_children) return cancel_unstarted(input);
   if (chosen.empty() && pipeline == nullptr) return plan_without_pipeline(input);
 
   const std::string& name = chosen.empty() ? input.current->name : chosen;

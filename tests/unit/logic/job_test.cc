@@ -55,7 +55,7 @@ TEST(PlanJob, APodThatComesLateIsMadeOnlyAfterALiveLook) {
   w.put(R"({"kind":"Job","metadata":{"name":"j"},"spec":{"managedBy":"millrace.dev/job-controller",
       "backoffLimit":0,"completions":1,"parallelism":1,"template":{"spec":{
       "containers":[{"name":"c","image":"i"}]}}}})");
-  w.advance(10s);
+  w.now += 10s;
   w.reconcile_job("j");
   EXPECT_EQ(w.reads, 1);
   EXPECT_EQ(w.log, Texts{"Create Pod " + w.only_pod()});
