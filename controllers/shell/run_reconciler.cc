@@ -128,12 +128,27 @@ void RunReconciler::gather_graph(const crds::PipelineRun& run, Gathered& out) co
   if (frozen == nullptr || !frozen->plan || !frozen->plan->ok()) return;
   const std::string& ns = run.metadata.ns;
   out.children = caches_.runs.by_index(kByOwnerUid, index_value(ns, run.metadata.uid));
-  if (!run.spec.retry_of.empty()) out.retried = caches_.runs.get({ns, run.spec.retry_of});
   if (calls_ != nullptr) out.calls = calls_->states(run.metadata.uid);
   if (!(*frozen->plan)->concurrency || run.status.start_time) return;
   for (auto& other : caches_.runs.list(ns)) {
     if (!logic::is_terminal(*other)) out.others.push_back(std::move(other));
   }
+}
+
+/// The run that this one takes up again, whole: the cache keeps no steps of runs that have ended.
+Result<void> RunReconciler::gather_retried(Gathered& out, const std::stop_token& stop) const {
+  const crds::PipelineRun& run = *out.run;
+  if (run.spec.retry_of.empty() || !run.status.step_states.empty() || out.retried) return {};
+  client::CallOptions options;
+  options.stop = stop;
+  auto found = client::get<crds::PipelineRun>(services_.reader,
+                                              {run.metadata.ns, run.spec.retry_of}, options);
+  if (found.ok()) {
+    out.retried = std::make_shared<const crds::PipelineRun>(*std::move(found));
+  } else if (found.error().code != Code::NotFound) {
+    return fail(std::move(found).error());
+  }
+  return {};
 }
 
 /// Details of steps that have left the status.
@@ -252,6 +267,7 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
 }
 
 Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& stop) const {
+  MR_TRY(gather_retried(gathered, stop));
   RunPlan plan = logic::plan_run(input_of(gathered));
   // Each round adds a part or objects, so that few rounds see everything.
   constexpr int kMostRounds = 12;

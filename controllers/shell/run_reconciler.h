@@ -40,6 +40,7 @@ class RunReconciler final : public runtime::Reconciler {
   Result<runtime::Outcome> act(Gathered& gathered, logic::RunPlan plan,
                                const std::stop_token& stop);
   void gather_graph(const crds::PipelineRun& run, Gathered& out) const;
+  Result<void> gather_retried(Gathered& out, const std::stop_token& stop) const;
   Result<void> gather_archive(Gathered& out, const std::stop_token& stop) const;
   Result<void> make_calls(const crds::PipelineRun& run, const logic::RunPlan& todo,
                           const std::stop_token& stop);
