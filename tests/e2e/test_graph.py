@@ -2,6 +2,7 @@
 import json
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -227,7 +228,7 @@ def test_a_failed_combination_stops_those_not_begun(kube, engine, web):
 # --- attempts and time ---
 
 
-def test_a_retry_keeps_to_its_causes_and_each_attempt_has_its_own_key(kube, engine, web):
+def test_a_retry_waits_its_backoff_and_keeps_to_its_causes(kube, engine, web):
     for status in (503, 503, 200):
         web.answer("/flaky", status, {})
     web.answer("/wrong", 404, {})
@@ -235,6 +236,8 @@ def test_a_retry_keeps_to_its_causes_and_each_attempt_has_its_own_key(kube, engi
     name = start(kube, graph([call("flaky", f"{web.url}/flaky", retry=policy), call("wrong", f"{web.url}/wrong", retry=policy)]))
     done = kube.wait_completed(name, "StepFailed")
     assert step(done, "flaky")["state"] == "Succeeded" and step(done, "flaky")["attempt"] == 3
+    begun = [each.begun for each in web.seen("/flaky")]
+    assert len(begun) == 3 and all(0.99 < then - first < 4 for first, then in zip(begun, begun[1:]))
     keys = [each.headers["idempotency-key"] for each in web.seen("/flaky")]
     assert len(set(keys)) == 3  # one for each attempt
     assert step(done, "wrong")["attempt"] == 1 and web.count("/wrong") == 1
@@ -456,10 +459,24 @@ def test_kubectl_and_our_commands_show_the_run(kube, engine, web, millrace):
     assert "StepFailed" in ours("get") and "404" in ours("logs", name, "bad") and "bad" in ours("why", name)
 
 
+def test_retry_takes_over_what_succeeded(kube, engine, web, millrace):
+    web.answer("/a", body={"k": "first"})
+    web.answer("/b", 404, {})
+    web.answer("/b", body={})
+    name = start(kube, graph([call("a", f"{web.url}/a"), call("b", f"{web.url}/b", ["a"], {"k": "{{ steps.a.response.body.k }}"})]))
+    kube.wait_completed(name, "StepFailed")
+    ours = millrace_of(millrace, kube)
+    assert "reused" in ours("retry", name)
+    again = next(each["metadata"]["name"] for each in kube.list("pipelinerun") if each["spec"].get("retryOf") == name)
+    done = kube.wait_completed(again, "Succeeded")
+    assert step_states(done) == {"a": "Succeeded", "b": "Succeeded"}
+    assert (web.count("/a"), web.count("/b")) == (1, 2) and web.seen("/b")[1].json() == {"k": "first"}
+
+
 # --- crashes ---
 
 
-@pytest.mark.parametrize("between", ["http"])
+@pytest.mark.parametrize("between", ["http", "container"])
 def test_a_run_ends_the_same_whenever_the_operator_dies(kube, start_operator, fault_proxy, web, between):
     """Killed after each of its first writes: every step once, but for a call under way, which is sent again with the same key."""
     operator = start_operator(kube, kubeconfig=fault_proxy.kubeconfig, config={"http": {"allow": ["127.0.0.0/8"]}})
@@ -503,3 +520,6 @@ def blow(operator, n, struck):
             if struck.is_set():
                 raise Cut
     return after
+
+
+# --- what the API server would say ---
