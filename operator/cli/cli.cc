@@ -29,6 +29,7 @@ struct Arguments {
   LocalArguments local;
   ClusterArguments cluster;
   std::string metrics_address = ":8080";
+  std::string webhook_address;
   std::string log_level = "info";
   bool leader_elect = false;
   ValidateRequest validate;
@@ -79,6 +80,10 @@ void add_operator(CLI::App& root, Arguments& args) {
                   "free one; 0 alone serves nothing.")
       ->type_name("ADDRESS")
       ->default_str(":8080");
+  app->add_option("--webhook-address", args.webhook_address,
+                  "Where to take webhooks: [ADDRESS]:PORT; 0 alone takes none. Beats "
+                  "webhook.address of the configuration.")
+      ->type_name("ADDRESS");
   app->add_flag("--leader-elect{true}", args.leader_elect,
                 "Work only while holding the Lease millrace-operator, so that several operators "
                 "may run. On by default in a cluster, off with --kubeconfig or --context; switch "
@@ -305,6 +310,13 @@ int run_operator(const Environment& env, const std::string& path, const CLI::App
       return kFailure;
     }
     args.op.config = *std::move(config);
+  }
+  if (app.count("--webhook-address") > 0) {
+    const auto webhooks = parse_listen_address(args.webhook_address);
+    if (!webhooks.ok()) {
+      return usage_error(env, path, "--webhook-address: " + webhooks.error().message);
+    }
+    args.op.config.webhook.address = *webhooks ? args.webhook_address : "";
   }
   return env.run_operator(args.op);
 }

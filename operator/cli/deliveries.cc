@@ -11,7 +11,7 @@ namespace {
 using codec::Value;
 
 constexpr const char* kProxy =
-    "/api/v1/namespaces/millrace-system/services/millrace:metrics/proxy/deliveries";
+    "/api/v1/namespaces/millrace-system/services/millrace-metrics:metrics/proxy/deliveries";
 
 std::string text_of(const Value& item, const char* name) {
   const Value* value = item.find(name);

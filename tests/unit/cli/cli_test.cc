@@ -54,6 +54,10 @@ TEST(Cli, OperatorFlagsBecomeOptions) {
       {"metrics off by nothing", {"--metrics-address", ""}, {}, with([](auto& o) {
          o.metrics.reset();
        })},
+      {"webhooks", {"--webhook-address", ":3000"}, {}, with([](auto& o) {
+         o.config.webhook.address = ":3000";
+       })},
+      {"webhooks off", {"--webhook-address", "0"}, {}, defaults},
       {"lease namespace", {"--lease-namespace", "x"}, {}, with([](auto& o) {
          o.lease_namespace = "x";
        })},
