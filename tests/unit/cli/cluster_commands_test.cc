@@ -254,7 +254,8 @@ TEST_F(Commands, DeliveriesComeThroughTheProxyOrAnAddress) {
          "verdict":"Accepted","reason":"","run":"nightly-1","remote":"10.0.0.1"},
         {"time":"2026-11-21T11:58:00Z","namespace":"other","pipeline":"nightly","id":"d2",
          "verdict":"Refused","reason":"wrong signature","run":"","remote":"10.0.0.2"}]})";
-  server_.raw["/api/v1/namespaces/millrace-system/services/millrace-metrics:metrics/proxy/deliveries"] =
+  server_.raw
+      ["/api/v1/namespaces/millrace-system/services/millrace-metrics:metrics/proxy/deliveries"] =
       answer;
   EXPECT_EQ(line({"deliveries"}).out,
             "AGO     NAMESPACE   PIPELINE   VERDICT    RUN         ID   REMOTE\n"
