@@ -398,6 +398,9 @@ int run(int argc, const char* const* argv, const Environment& environment) {
   CLI::App root("Run pipelines on Kubernetes", program_of(argc > 0 ? argv[0] : ""));
   Arguments args;
   add_commands(root, args);
+  // One command: a pipeline that is called "import" or "get" is an argument.
+  root.require_subcommand(0, 1);
+  for (CLI::App* group : root.get_subcommands({})) group->require_subcommand(0, 1);
   try {
     root.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -130,6 +130,12 @@ TEST_F(Commands, StartOfAnUnknownPipelineSaysWhatThereIs) {
   EXPECT_NE(line({"start", "x"}).err.find("there are: nightly"), std::string::npos);
 }
 
+TEST_F(Commands, NamesOfCommandsMayBeNamesOfPipelines) {
+  for (const char* name : {"import", "get", "local", "start"}) {
+    EXPECT_NE(line({"start", name}).err.find("there are: nightly"), std::string::npos) << name;
+  }
+}
+
 TEST_F(Commands, StartFollows) {
   EXPECT_EQ(line({"start", "nightly", "-p", "day=x", "-f"}).code, 0);
   EXPECT_EQ(server_.followed, std::vector<std::string>{"nightly-abcde"});
