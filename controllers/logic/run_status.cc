@@ -65,8 +65,9 @@ bool trim_oldest(PipelineRunStatus& status, Trim trim) {
 }
 
 bool is_quiet_reason(std::string_view reason) {
-  constexpr std::string_view quiet[] = {"Pending",  "Running",     "BuildRetry",
-                                        "Stopping", "Progressing", "PreviousAttempt"};
+  constexpr std::string_view quiet[] = {
+      "Pending",         "Running",     "BuildRetry", "Stopping",       "Progressing",
+      "PreviousAttempt", "CallingBack", "ChildRun",   "ObjectNotReady", "Wait"};
   return std::find(std::begin(quiet), std::end(quiet), reason) != std::end(quiet);
 }
 
@@ -146,7 +147,9 @@ std::vector<Note> transition_notes(const PipelineRunStatus& before,
   }
   if (is->status == "Unknown") {
     if (!is_quiet_reason(is->reason) && (was == nullptr || was->reason != is->reason)) {
-      notes.push_back({Note::Type::Warning, is->reason, is->message});
+      const bool expected = is->reason == "Approval" || is->reason == "Queued";
+      const auto type = expected ? Note::Type::Normal : Note::Type::Warning;
+      notes.push_back({type, is->reason, is->message});
     }
     const std::string build = after.cluster ? after.cluster->build_name : std::string();
     if (!build.empty() && (!before.cluster || before.cluster->build_name != build)) {
