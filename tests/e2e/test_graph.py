@@ -356,7 +356,7 @@ def test_an_object_is_applied_as_the_service_account_and_watched(kube, engine, w
     made = kube.wait("configmap", "made", lambda _: True, "being applied")
     assert made["data"] == {"v": "x"}
     assert [each["name"] for each in made["metadata"]["ownerReferences"]] == [name]
-    assert condition_of(kube.get("pipelinerun", name), "Completed")["status"] == "False"
+    kube.wait_condition("pipelinerun", name, "Completed", "False")  # it waits for the object
     kube.patch("configmap", "made", {"data": {"ready": "yes"}})
     kube.wait_completed(name, "Succeeded")
     assert web.seen("/b")[0].json() == {"said": "yes"}
