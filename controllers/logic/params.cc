@@ -39,7 +39,21 @@ Value read_text(ParamType type, const std::string& text) {
   return {};
 }
 
-bool fits(ParamType type, const Value& value) {
+std::string article(ParamType type) {
+  const std::string name(codec::enum_name(type));
+  return (name == "integer" || name == "object" ? "an " : "a ") + name;
+}
+
+template <class Names>
+std::string list_of(const Names& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+}  // namespace
+
+bool has_type(ParamType type, const Value& value) {
   switch (type) {
     case ParamType::string:
       return value.is_string();
@@ -57,24 +71,11 @@ bool fits(ParamType type, const Value& value) {
   return false;
 }
 
-std::string article(ParamType type) {
-  const std::string name(codec::enum_name(type));
-  return (name == "integer" || name == "object" ? "an " : "a ") + name;
-}
-
-template <class Names>
-std::string list_of(const Names& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
-
-}  // namespace
-
 Result<Value> param_value(const crds::Param& param, const Value& value) {
   Value out = value;
-  if (!fits(param.type, out) && value.is_string()) out = read_text(param.type, value.as_string());
-  if (!fits(param.type, out)) {
+  if (!has_type(param.type, out) && value.is_string())
+    out = read_text(param.type, value.as_string());
+  if (!has_type(param.type, out)) {
     return fail(Code::Invalid,
                 "must be " + article(param.type) + ", not " +
                     (value.is_string() ? "this text"
@@ -100,7 +101,7 @@ Result<Value> param_value(const crds::Param& param, const Value& value) {
 }
 
 std::string default_problem(const crds::Param& param, const Value& value) {
-  if (!fits(param.type, value)) {
+  if (!has_type(param.type, value)) {
     return "must be " + article(param.type) + ", not " + std::string(value.kind_name());
   }
   const auto checked = param_value(param, value);

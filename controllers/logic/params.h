@@ -13,6 +13,9 @@ namespace millrace::logic {
 
 using ParamValues = std::map<std::string, codec::Value>;
 
+/// Whether `value` is of `type` as it stands.
+bool has_type(crds::ParamType type, const codec::Value& value);
+
 /// `value` as one of `param`'s type, within its limits. Text, as a command line gives it, is read:
 /// "3" for an integer, "true", JSON for lists and objects. Errors: Invalid, without a path.
 Result<codec::Value> param_value(const crds::Param& param, const codec::Value& value);

@@ -25,8 +25,7 @@ struct LiveParts {
   bool workload = false;  ///< the run itself; Jobs and pods with label millrace.dev/run-uid; for
                           ///< streams the Deployments and Services by name (stream_children)
   bool siblings = false;  ///< `others`
-  bool archive = false;   ///< `archived`
-  bool any() const { return pipeline || revision || workload || siblings || archive; }
+  bool any() const { return pipeline || revision || workload || siblings; }
   bool operator==(const LiveParts&) const = default;
 };
 
@@ -113,8 +112,6 @@ struct RunInput {
   const crds::PipelineRun* retried = nullptr;  ///< the run that spec.retryOf names
   std::map<std::string, CallState> calls;      ///< by CallOrder::key
   std::map<std::string, ObjectState> objects;  ///< by ObjectRef::node
-  /// Details of archived steps by name, when `live.archive`.
-  std::map<std::string, crds::StepState> archived;
 
   // Memory of this process; all empty after a restart, which only costs a write or two.
   std::optional<Time> last_create;              ///< when a Create of this run last succeeded

@@ -35,7 +35,6 @@ struct RunReconciler::Gathered {
   runtime::Ref<crds::PipelineRun> retried;
   std::map<std::string, logic::CallState> calls;
   std::map<std::string, logic::ObjectState> objects;
-  std::map<std::string, crds::StepState> archived;
   RunMemory memory;
   std::optional<logic::CreateFailure> create_failure;
   LiveParts live;
@@ -151,23 +150,6 @@ Result<void> RunReconciler::gather_retried(Gathered& out, const std::stop_token&
   return {};
 }
 
-/// Details of steps that have left the status.
-Result<void> RunReconciler::gather_archive(Gathered& out, const std::stop_token& stop) const {
-  LiveReader live(services_.reader, stop);
-  if (!out.run->status.archive) return {};
-  for (const std::string& name : out.run->status.archive->revisions) {
-    MR_ASSIGN(const auto object, live.find<api::ControllerRevision>({out.run->metadata.ns, name}));
-    if (!object) continue;
-    const codec::Value* steps = object->data.find("steps");
-    if (steps == nullptr) continue;
-    for (const codec::Value& step : steps->items()) {
-      auto state = codec::decode<crds::StepState>(step.dump());
-      if (state.ok()) out.archived[state->name] = *std::move(state);
-    }
-  }
-  return {};
-}
-
 Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
                                         const std::stop_token& stop) const {
   LiveReader live(services_.reader, stop);
@@ -218,7 +200,6 @@ Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
       if (!logic::is_terminal(*other)) out.others.push_back(std::move(other));
     }
   }
-  if (parts.archive) MR_TRY(gather_archive(out, stop));
   if (parts.workload) {
     out.children.clear();
     for (const auto& child : caches_.runs.by_index(kByOwnerUid, index_value(ns, uid))) {
@@ -227,7 +208,6 @@ Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
     }
   }
   out.live.siblings |= parts.siblings;
-  out.live.archive |= parts.archive;
   out.live.pipeline |= parts.pipeline;
   out.live.revision |= parts.revision;
   out.live.workload |= parts.workload;
@@ -257,7 +237,6 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
   input.retried = gathered.retried.get();
   input.calls = gathered.calls;
   input.objects = gathered.objects;
-  input.archived = gathered.archived;
   input.applied = gathered.memory.applied;
   input.last_create = gathered.memory.last_create;
   input.last_status_write = gathered.memory.last_status_write;

@@ -41,7 +41,6 @@ class RunReconciler final : public runtime::Reconciler {
                                const std::stop_token& stop);
   void gather_graph(const crds::PipelineRun& run, Gathered& out) const;
   Result<void> gather_retried(Gathered& out, const std::stop_token& stop) const;
-  Result<void> gather_archive(Gathered& out, const std::stop_token& stop) const;
   Result<void> make_calls(const crds::PipelineRun& run, const logic::RunPlan& todo,
                           const std::stop_token& stop);
   void record(const crds::PipelineRun& run, const std::vector<logic::Note>& notes) const;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <regex>
 
+#include "controllers/logic/params.h"
 #include "kubeclient/base/result.h"
 #include "kubeclient/codec/describe.h"
 #include "operator/cli/command_tree.h"
@@ -18,24 +19,6 @@ using crds::Param;
 using crds::ParamType;
 
 std::string type_name(ParamType type) { return std::string(codec::enum_name(type)); }
-
-bool fits(ParamType type, const Value& value) {
-  switch (type) {
-    case ParamType::string:
-      return value.is_string();
-    case ParamType::integer:
-      return value.is_int();
-    case ParamType::number:
-      return value.is_number();
-    case ParamType::boolean:
-      return value.is_bool();
-    case ParamType::list:
-      return value.is_array();
-    case ParamType::object:
-      return value.is_object();
-  }
-  return false;
-}
 
 std::string example_of(ParamType type) {
   switch (type) {
@@ -82,7 +65,7 @@ Result<Value> typed(ParamType type, const std::string& text) {
     if (text == "true" || text == "false") value = Value(text == "true");
   } else {
     auto parsed = Value::parse(text);
-    if (parsed.ok() && fits(type, *parsed)) value = *std::move(parsed);
+    if (parsed.ok() && logic::has_type(type, *parsed)) value = *std::move(parsed);
     if (!parsed.ok()) detail = " (" + parsed.error().message + ")";
   }
   if (!value.is_null()) return value;
@@ -124,7 +107,7 @@ class Reading {
   void take(const std::string& name, const Value& value) {
     const Param* param = look_up(name);
     if (param == nullptr) return;
-    if (!fits(param->type, value)) {
+    if (!logic::has_type(param->type, value)) {
       const bool quote = param->type == ParamType::string && !value.is_array() &&
                          !value.is_object() && !value.is_null();
       complain(name, "is of type " + std::string(value.kind_name()) + ", not " +
