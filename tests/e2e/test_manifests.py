@@ -11,6 +11,9 @@ import yaml
 from conftest import is_local
 from harness import Kube
 from harness.kube import KubectlError
+from harness.objects import API
+from harness.ports import free_ports
+from harness.web import send
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
@@ -78,12 +81,62 @@ def test_the_deployment_starts_a_command_that_the_program_accepts(millrace):
     [deployment] = only(kustomized("manifests"), "Deployment")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     arguments = [argument.replace("/etc/millrace/", f"{ROOT}/config/").replace("$(POD_NAMESPACE)", SYSTEM)
-                 for argument in container["args"] if not argument.startswith("--metrics-address")]
-    done = subprocess.run([millrace, *arguments, "--metrics-address=0", "--kubeconfig=nowhere"], capture_output=True, text=True, timeout=30)
+                 for argument in container["args"] if not argument.startswith(("--metrics-address", "--webhook-address"))]
+    done = subprocess.run([millrace, *arguments, "--metrics-address=0", "--webhook-address=127.0.0.1:0", "--kubeconfig=nowhere"],
+                          capture_output=True, text=True, timeout=30)
     assert done.returncode == 1 and "nowhere" in done.stderr, done.stderr
-    [address] = [argument for argument in container["args"] if argument.startswith("--metrics-address")]
-    [port] = container["ports"]
-    assert address.endswith(f":{port['containerPort']}")
+    assert [argument for argument in container["args"] if "address" in argument] == [
+        f"--{flag}-address=:{port['containerPort']}" for flag, port in zip(("metrics", "webhook"), container["ports"], strict=True)]
+
+
+@pytest.mark.parametrize("service, flag", [("millrace-metrics", "metrics"), ("millrace-webhooks", "webhook")])
+def test_a_service_leads_to_the_port_on_which_the_operator_listens(installed, service, flag):
+    system = Kube(installed.cluster, SYSTEM)
+    template = system.get("deployment", "millrace-operator")["spec"]["template"]
+    spec = system.get("service", service)["spec"]
+    [port], [container] = spec["ports"], template["spec"]["containers"]
+    [listens] = [int(word.rpartition(":")[2]) for word in container["args"] if word.startswith(f"--{flag}-address=")]
+    assert port["port"] == listens
+    assert {each["name"]: each["containerPort"] for each in container["ports"]}[port["targetPort"]] == listens
+    assert spec["selector"].items() <= template["metadata"]["labels"].items()
+
+
+def test_the_operators_address_is_one_that_serves_webhooks(kube, start_operator, web):
+    """The Deployment's flag, and the configuration of config/: what a pod behind the Service does."""
+    port = free_ports(1)
+    operator = start_operator(kube, config=(ROOT / "config/millrace.yaml").read_text(), args=[f"--webhook-address=127.0.0.1:{port}"])
+    kube.apply({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "hook"}, "spec": {
+        "triggers": [{"type": "webhook"}], "steps": [{"name": "refused", "http": {"url": web.url}}]}})
+    kube.wait_condition("pipeline", "hook", "Ready")
+    reply = send(f"http://127.0.0.1:{port}/webhook/{kube.namespace}/hook")
+    assert reply.status == 202
+    done = kube.wait_completed(reply.headers["x-millrace-run"].partition("/")[2], "StepFailed")
+    said = json.dumps(done["status"])  # the sample lets nothing in that is refused by default, and the message says what to write
+    assert "127.0.0.0/8" in said and "http.allow" in said and web.count() == 0 and operator.alive()
+
+
+def test_the_sample_configuration_has_every_setting_that_the_table_lists():
+    table = (ROOT / "config/README.md").read_text()
+    for section in ("http", "webhook"):
+        rows = [line.split("|")[1] for line in table.splitlines() if line.startswith(f"| `{section}.")]
+        listed = {word.split(".")[1] for row in rows for word in re.findall(r"`([a-zA-Z.]+)`", row)}
+        assert listed == set(yaml.safe_load((ROOT / "config/millrace.yaml").read_text())[section])
+
+
+def test_for_one_namespace_nothing_is_cluster_wide_and_the_rights_are_the_same():
+    objects, everywhere = kustomized("manifests/namespaced"), kustomized("manifests")
+    assert {each["metadata"].get("namespace") for each in objects} == {"pipelines"}
+    assert not {each["kind"] for each in objects} & {"Namespace", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    rules = {each["metadata"]["name"]: each["rules"] for each in only(objects, "Role")}
+    [operator] = [each for each in only(everywhere, "ClusterRole") if each["metadata"]["name"] == "millrace-operator"]
+    [lease] = only(everywhere, "Role")
+    assert rules == {"millrace-operator": operator["rules"], "millrace-operator-lease": lease["rules"]}
+    for binding in only(objects, "RoleBinding"):
+        assert binding["roleRef"]["kind"] == "Role" and binding["roleRef"]["name"] == binding["metadata"]["name"]
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "millrace-operator", "namespace": "pipelines"}]
+    [deployment], [whole] = only(objects, "Deployment"), only(everywhere, "Deployment")
+    [container], [other] = deployment["spec"]["template"]["spec"]["containers"], whole["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [*other["args"], "--namespace=$(POD_NAMESPACE)"]
 
 
 def test_everything_ours_is_in_our_namespace_and_nothing_is_privileged():
