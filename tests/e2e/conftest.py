@@ -13,7 +13,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from harness import AuditLog, Cluster, FaultProxy, Kube, LocalCluster, Operator, ProxyAudit, Web  # noqa: E402
+import harness.nginx  # noqa: E402
+from harness import AuditLog, Cluster, FaultProxy, Kube, LocalCluster, Nginx, Operator, ProxyAudit, Web  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEEP = "MILLRACE_E2E_KEEP"  # a folder: clusters live there and stay up after the session
@@ -252,6 +253,21 @@ def web():
     server = Web()
     yield server
     server.close()
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    """Function `nginx(server, outside)` → a running nginx: harness/nginx.py. Skips where it is not installed."""
+    if not harness.nginx.program():
+        pytest.skip("nginx is not on this machine; scripts/setup installs it")
+    made = []
+
+    def start(server="", outside=""):
+        made.append(Nginx(tmp_path / f"nginx-{len(made)}", server, outside))
+        return made[-1]
+    yield start
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
