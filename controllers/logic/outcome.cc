@@ -90,8 +90,10 @@ crds::PipelineRunStatus carried_status(const RunInput& input, const std::string&
 void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus status) {
   fit_budget(status);
   const crds::PipelineRunStatus& before = input.run->status;
+  // A call that may be sent without a record of its own: its answer may come before the first one.
+  const std::optional<Time> begun = plan.calls.empty() ? input.last_create : input.now;
   const WriteDecision decision =
-      decide_write(before, status, input.last_create, input.last_status_write, input.now);
+      decide_write(before, status, begun, input.last_status_write, input.now);
   if (decision.wait) look_again(plan, *decision.wait);
   if (!decision.now) return;
   plan.notes = transition_notes(before, status);

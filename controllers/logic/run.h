@@ -114,8 +114,8 @@ struct RunInput {
   std::map<std::string, ObjectState> objects;  ///< by ObjectRef::node
 
   // Memory of this process; all empty after a restart, which only costs a write or two.
-  std::optional<Time> last_create;              ///< when a Create of this run last succeeded
-  std::optional<Time> last_status_write;        ///< when its status was last written
+  std::optional<Time> last_create;        ///< of an object, or begin of calls without a status
+  std::optional<Time> last_status_write;  ///< when its status was last written
   std::optional<CreateFailure> create_failure;  ///< the plan before this one met it
   std::optional<CreateFailure> pod_failure;  ///< the Job controller's last, for a Job of this run
 };

@@ -15,7 +15,7 @@ namespace millrace::shell {
 
 /// Memory of one run.
 struct RunMemory {
-  std::optional<Time> last_create;
+  std::optional<Time> last_create;  ///< or begin of calls that needed no status
   std::optional<Time> last_status_write;
   std::set<std::string> made_jobs;              ///< names of the Jobs that were made for it
   std::map<std::string, std::int64_t> applied;  ///< Deployment name → generation after our Apply

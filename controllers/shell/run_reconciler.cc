@@ -327,6 +327,10 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
     record(*gathered.run, todo.notes);
   }
   MR_TRY(make_calls(*gathered.run, todo, stop));
+  if (!todo.calls.empty() && !todo.status) {
+    const Time now = services_.clock.now();
+    memory_.update(uid, [&](RunMemory& m) { m.last_create = now; });
+  }
   if (!todo.recheck) return runtime::Done{};
   return runtime::RequeueAfter{*todo.recheck};
 }

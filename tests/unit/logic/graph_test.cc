@@ -283,6 +283,27 @@ TEST(Graph, CallsBeginOnlyOnceTheStatusSaysSo) {
   EXPECT_EQ(w.orders[0], w.orders[1]) << "the same key tells the service that it is one call";
 }
 
+TEST(Graph, FirstCallsOfAGatewaysRunCostNoStatusUnlessTheyLast) {
+  const std::string three =
+      steps(http("a") + "," + http("b", after("a")) + "," + http("c", after("b")));
+  GraphWorld w(three);
+  w.run.metadata.annotations[kRevisionAnnotation] = w.revision.name;
+  w.settle();
+  EXPECT_EQ(w.log, Texts{"call a/1"});
+  EXPECT_EQ(w.run.status, crds::PipelineRunStatus());
+  for (const char* key : {"a/1", "b/1", "c/1"}) {
+    w.answer(key, 200);
+    w.settle();
+  }
+  EXPECT_EQ(w.reason(), "Succeeded");
+  GraphWorld slow(three);
+  slow.run.metadata.annotations[kRevisionAnnotation] = slow.revision.name;
+  slow.settle();
+  slow.advance(std::chrono::milliseconds(300));
+  EXPECT_EQ(slow.reason(), "Running");
+  EXPECT_EQ(slow.log, Texts{"call a/1"});
+}
+
 TEST(Graph, AnswersGoToLaterStepsAndSecretsStayReferences) {
   GraphWorld w(steps(http("a") + R"(,{"name":"b","dependsOn":["a"],"http":{"method":"put",
       "url":"http://s/{{ steps.a.response.body.id }}","headers":[{"name":"Authorization",

@@ -55,6 +55,7 @@ RunPlan GraphWorld::plan() {
   for (const auto& other : others) input.others.push_back(&other);
   if (retried) input.retried = &*retried;
   input.calls = calls;
+  input.last_create = last_create_;
   input.create_failure = failure;
   for (int i = 0; i < 6; ++i) {
     RunPlan out = plan_run(input);
@@ -178,6 +179,7 @@ bool GraphWorld::step() {
       calls[order.key] = {};
       orders.push_back(order);
       note("call " + order.key);
+      if (!wrote) last_create_ = now;
     }
   }
   return lost || wrote || log.size() != before || next.recheck == Duration::zero();

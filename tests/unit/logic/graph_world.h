@@ -42,7 +42,10 @@ class GraphWorld {
   /// Move the clock, planning whenever a plan asked for it.
   void advance(Duration duration);
   /// All memory of the process is gone.
-  void restart() { calls.clear(); }
+  void restart() {
+    calls.clear();
+    last_create_.reset();
+  }
 
   /// The container of the step's last Job ends.
   void end_pod(const std::string& step, int code, const std::string& message = "");
@@ -68,6 +71,7 @@ class GraphWorld {
   std::deque<api::Pod> pods_;
   std::map<std::string, std::string> step_of_;  ///< job name → step
   std::map<std::string, int> made_;             ///< jobs per step
+  std::optional<Time> last_create_;  ///< as the shell remembers it: of calls without a status
   std::optional<Duration> recheck_;
   int counter_ = 0;
 };

@@ -1,0 +1,228 @@
+"""What the parts of bench/macro/run share: a test cluster, the operator on it, and the table."""
+import collections
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+sys.dont_write_bytecode = True
+from harness.ports import free_ports  # noqa: E402
+
+ADAPTER = "millrace.test/adapter:1"
+KINDS = ("inputElasticSearch", "inputApiServer", "outputApi", "outputFtp", "outputAs2", "outputKafka", "outputEmail")
+OPTIONS = None  # of the command line, once it is read
+ROWS, MEASURED = [], []
+
+
+def say(text):
+    print(f"bench: {text} (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
+
+
+def prefer(pid):
+    """With --priority: before everything else on the machine, whatever session that belongs to."""
+    if OPTIONS.priority:
+        try:
+            pathlib.Path(f"/proc/{pid}/autogroup").write_text("-19")
+        except OSError as error:
+            raise RuntimeError(f"--priority: {error}") from error
+
+
+def cpu_of(pid):
+    """User and system time of a process [s]."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Cluster:
+    """A test cluster with simulated pods and our resource definitions."""
+
+    def __init__(self, **settings):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="millrace-bench-"))
+        self.env = {**os.environ, "CLUSTER_DIR": str(self.dir / "cluster"), "CLUSTER_PORT": str(free_ports(7)), **settings}
+        self.kubeconfig = self.dir / "cluster/kubeconfig"
+        self.audit_log = self.dir / "cluster/audit.log"
+        self.operator = None
+        self.namespaces = 0
+
+    def __enter__(self):
+        lines = subprocess.run([ROOT / "tests/cluster/cluster", "up"], env=self.env, check=True, capture_output=True, text=True)
+        for line in lines.stdout.splitlines():
+            name, value = line.removeprefix("export ").split("=", 1)
+            self.env[name] = value.replace("$PATH", os.environ["PATH"])
+        for pid in self.pids().values():
+            prefer(pid)
+        self.kubectl("apply", "-f", ROOT / "manifests/crds")
+        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/pipelines.millrace.dev",
+                     "crd/pipelineruns.millrace.dev")
+        return self
+
+    def __exit__(self, *_):
+        if self.operator:
+            self.operator.stop()
+        subprocess.run([ROOT / "tests/cluster/cluster", "down"], env=self.env, check=False, capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def pids(self):
+        """Of the control plane's programs, by name."""
+        return {path.stem: int(path.read_text().split()[0]) for path in (self.dir / "cluster").glob("*.pid")}
+
+    def cpu(self):
+        """Processor time of the control plane's programs so far, together [s]."""
+        return sum(cpu_of(pid) for pid in self.pids().values())
+
+    def kubectl(self, *words):
+        done = subprocess.run(["kubectl", "--kubeconfig", self.kubeconfig, *words], env=self.env, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"kubectl {' '.join(map(str, words))}: {done.stderr}")
+        return done.stdout
+
+    def namespace(self):
+        """A new one, ready for pods."""
+        self.namespaces += 1
+        name = f"bench-{self.namespaces}"
+        self.kubectl("create", "namespace", name)
+        for _ in range(200):
+            if "default" in self.kubectl("-n", name, "get", "serviceaccounts", "-o", "name"):
+                return name
+            time.sleep(0.05)
+        raise RuntimeError(f"namespace {name} got no service account")
+
+    def start_operator(self, **config):
+        self.operator = Operator(self, config)
+        return self.operator
+
+    def stop_operator(self):
+        self.operator.stop()
+        self.operator = None
+
+    def batch(self, mode, runs, *flags, namespace=None):
+        """One measurement of batch_runs."""
+        words = ["batch_runs", "--namespace", namespace or self.namespace(), "--mode", mode, "--runs", runs, *flags]
+        if self.operator:
+            words += ["--operator-pid", self.operator.process.pid]
+        return self.measure(words)
+
+    def load(self, *words):
+        """One measurement of load."""
+        if self.operator:
+            words += ("--pid", self.operator.process.pid)
+        return self.measure(["load", *words])
+
+    def measure(self, words):
+        words = [OPTIONS.build / "bin" / words[0], "--kubeconfig", self.kubeconfig, "-o", "json", *words[1:]]
+        before = self.cpu()
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"{words[0].name} {' '.join(map(str, words[5:]))}: {done.stderr}")
+        result = {**json.loads(done.stdout), "load": os.getloadavg()[0], "cluster_cpu_s": self.cpu() - before}
+        MEASURED.append(result)
+        return result
+
+    def count_calls(self, namespace, action):
+        """(calls by "verb resource", events) that the operator made about the namespace during `action`; with CLUSTER_AUDIT."""
+        time.sleep(2)
+        offset = self.audit_log.stat().st_size
+        action()
+        time.sleep(2)
+        calls, events = collections.Counter(), 0
+        with open(self.audit_log, "rb") as log:
+            log.seek(offset)
+            for line in log:
+                entry = json.loads(line)
+                agent, target = entry.get("userAgent", ""), entry.get("objectRef", {})
+                if "(operator)" not in agent or entry["stage"] != "ResponseComplete" or target.get("namespace") != namespace:
+                    continue
+                resource = "/".join(filter(None, (target["resource"], target.get("subresource"))))
+                if resource == "events":
+                    events += 1
+                else:
+                    calls[f"{entry['verb']} {resource}"] += 1
+        MEASURED.append({"calls": dict(calls), "events": events})
+        return calls, events
+
+
+class Operator:
+    """The release operator, as a process."""
+
+    def __init__(self, cluster, settings):
+        config = cluster.dir / "config.yaml"
+        config.write_text(json.dumps({"adapterImages": {kind: ADAPTER for kind in KINDS}, **settings}))  # JSON is YAML
+        self.port = free_ports(1)
+        self.log = open(cluster.dir / "operator.log", "ab")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [OPTIONS.build / "bin/millrace", "operator", "--kubeconfig", cluster.kubeconfig, "--config", config, "--metrics-address",
+             f"127.0.0.1:{self.port}", "--leader-elect=false"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            start_new_session=True)
+        prefer(self.process.pid)
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() - self.started > 120:
+                self.stop()
+                raise RuntimeError("the operator did not get ready:\n" + (cluster.dir / "operator.log").read_text()[-3000:])
+            time.sleep(0.005)
+        self.start_seconds = time.monotonic() - self.started
+
+    def ready(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+
+    def memory(self):
+        """(resident, of that anonymous, peak) [MiB]."""
+        fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines())
+        return tuple(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon", "VmHWM"))
+
+    def cpu_seconds(self):
+        """Processor time of all threads, from the scheduler's own count (nanoseconds) [s]."""
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def idle_percent(self, seconds):
+        """Processor time while nothing happens [% of one processor]."""
+        before, start = self.cpu_seconds(), time.monotonic()
+        time.sleep(seconds)
+        return 100 * (self.cpu_seconds() - before) / (time.monotonic() - start)
+
+
+# --- the table -------------------------------------------------------------------------------------
+
+
+def spread(values, unit, digits=0):
+    """min / median / max."""
+    return " / ".join(f"{value:,.{digits}f}" for value in (min(values), statistics.median(values), max(values))) + f" {unit}"
+
+
+def row(what, text, value=None, below=None, target=None):
+    reached = "" if below is None else "yes" if value <= below else "**no**"
+    ROWS.append((what, text, target or "", reached))
+    say(f"{what}: {text} {reached}")
+
+
+def quiet():
+    """Waits, for a while, until the machine has nothing else to do."""
+    deadline = time.monotonic() + OPTIONS.wait
+    while os.getloadavg()[0] > 1.5 and time.monotonic() < deadline:
+        time.sleep(2)
