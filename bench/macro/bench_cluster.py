@@ -54,7 +54,10 @@ class Cluster:
         self.namespaces = 0
 
     def __enter__(self):
-        lines = subprocess.run([ROOT / "tests/cluster/cluster", "up"], env=self.env, check=True, capture_output=True, text=True)
+        lines = subprocess.run([ROOT / "tests/cluster/cluster", "up"], env=self.env, capture_output=True, text=True)
+        if lines.returncode != 0:
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise RuntimeError(f"no test cluster: {lines.stderr[-1000:]}")
         for line in lines.stdout.splitlines():
             name, value = line.removeprefix("export ").split("=", 1)
             self.env[name] = value.replace("$PATH", os.environ["PATH"])
