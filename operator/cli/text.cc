@@ -60,7 +60,7 @@ std::string span(Duration length) {
   return two_units(s / 86400, 'd', s % 86400 / 3600, 'h');
 }
 
-std::string span(Time from, Time to) { return span(Duration(to - from)); }
+std::string span(Time from, Time to) { return from == to ? "<1s" : span(Duration(to - from)); }
 
 std::string printable(std::string_view text) {
   std::string out;

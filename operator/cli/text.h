@@ -19,7 +19,8 @@ std::string tinted(Look look, Tint tint, std::string_view text);
 
 /// A length of time for people, at most two units: "41ms", "12s", "3m04s", "2h05m", "4d03h".
 std::string span(Duration length);
-/// From `from` to `to`, as span.
+/// From `from` to `to`, as span; "<1s" where they are equal, since times of objects are whole
+/// seconds.
 std::string span(Time from, Time to);
 
 /// `text` on one line, without control characters; the rest after `limit` bytes becomes "...".

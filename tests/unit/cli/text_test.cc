@@ -17,6 +17,9 @@ TEST(Text, LengthsOfTimeHaveTwoUnitsAtMost) {
       {24h, "1d00h"},   {100h + 59min, "4d04h"}, {-5s, "0ms"},
   };
   for (const auto& c : cases) EXPECT_EQ(span(c.length), c.want);
+  const Time noon{12h};
+  EXPECT_EQ(span(noon, noon), "<1s");  // times of objects are whole seconds
+  EXPECT_EQ(span(noon, noon + 2s), "2s");
 }
 
 TEST(Text, ColumnsAreAlignedAndEmptyOnesLeftOut) {
