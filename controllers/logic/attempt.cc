@@ -99,6 +99,13 @@ void set_waits(std::vector<StepState>& states, const crds::PipelineRunStatus& be
   }
 }
 
+/// The pod ended because its Job was told to stop. Many programs end with 0 then, and yet have not
+/// done what they were to do.
+bool was_stopped(const Attempt& attempt, const Pod& pod) {
+  return pod.metadata.deletion_timestamp && attempt.job != nullptr &&
+         !attempt.job->metadata.annotation(kStopAnnotation).empty();
+}
+
 }  // namespace
 
 Time start_of(const Job& job) {
@@ -109,7 +116,7 @@ Time start_of(const Job& job) {
 
 void add_pod(Attempt& attempt, const Pod& pod, Time now) {
   const std::optional<Time> loss = lost_at(pod);
-  if (has_succeeded(pod)) {
+  if (has_succeeded(pod) && !was_stopped(attempt, pod)) {
     attempt.succeeded = &pod;
   } else if (has_ended(pod)) {
     attempt.failed = &pod;

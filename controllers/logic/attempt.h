@@ -20,9 +20,9 @@ struct Attempt {
   const api::Job* job = nullptr;     ///< ours; null: not there
   const api::Pod* active = nullptr;  ///< has not ended
   const api::Pod* succeeded = nullptr;
-  const api::Pod* failed = nullptr;
-  bool earlier_active = false;  ///< a pod of an earlier attempt has not ended
-  Time started{};               ///< of the Job; only with a Job or pod
+  const api::Pod* failed = nullptr;  ///< ended otherwise, or only because it was told to
+  bool earlier_active = false;       ///< a pod of an earlier attempt has not ended
+  Time started{};                    ///< of the Job; only with a Job or pod
 
   /// The pod that tells the steps' states, or null.
   const api::Pod* pod() const {
@@ -36,7 +36,7 @@ struct Attempt {
 /// When the Job's attempt was started, with microseconds where the Job says so.
 Time start_of(const api::Job& job);
 
-/// Note one more pod of the attempt.
+/// Note one more pod of the attempt, whose `job` is known by then.
 void add_pod(Attempt& attempt, const api::Pod& pod, Time now);
 
 /// Tell the Job to stop and to say why when it has. Both controllers then end its pod (TERM,

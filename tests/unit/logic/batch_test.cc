@@ -148,6 +148,21 @@ TEST(PlanBatch, PO_8_RetryResumesAtTheFailedStep) {
   }
 }
 
+TEST(PlanBatch, PO_9_ToEndWellOnlyWhenToldToStopIsNoSuccess) {
+  for (const char* how : {"BuildTimeout", "Cancelled"}) {
+    World w = started(R"(,"timeout":"30s")");
+    w.run_pod(w.only_pod(), 2);
+    if (how == std::string("Cancelled")) (*w.find("PipelineRun", "r"))["spec"]["cancel"] = true;
+    w.advance(31s);
+    ASSERT_TRUE(w.get<api::Pod>(w.only_pod()).metadata.deletion_timestamp.has_value());
+    w.succeed_pod(w.only_pod());  // it heard TERM, and exits with 0
+    w.settle();
+    w.finish_deletions();
+    w.settle();
+    EXPECT_EQ(w.reason(), how);
+  }
+}
+
 TEST(PlanBatch, PO_9_TimeoutEndsTheAttempt) {
   World w = started(R"(,"timeout":"30s","maxRetryCount":1)");
   w.run_pod(w.only_pod(), 1);
