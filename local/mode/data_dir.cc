@@ -66,6 +66,7 @@ std::optional<Owner> parse_owner(std::string_view text) {
   Owner owner;
   if (const Value* pid = value->find("pid")) owner.pid = static_cast<int>(pid->as_int());
   owner.address = string_of("address");
+  owner.webhooks = string_of("webhooks");
   owner.command = string_of("command");
   if (const Value* ready = value->find("ready")) owner.ready = ready->as_bool();
   if (const auto since = parse_time(string_of("since")); since.ok()) owner.since = *since;
@@ -144,6 +145,7 @@ DataLock::~DataLock() {
 Result<> DataLock::publish(const Owner& owner) const {
   const std::string text = Value::object({{"pid", owner.pid},
                                           {"address", owner.address},
+                                          {"webhooks", owner.webhooks},
                                           {"command", owner.command},
                                           {"ready", owner.ready},
                                           {"since", format_micro_time(owner.since)}})

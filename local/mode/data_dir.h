@@ -50,8 +50,9 @@ class DataDir {
 /// Who uses a folder.
 struct Owner {
   int pid = 0;
-  std::string address;  ///< of its server; empty: it has none (yet)
-  std::string command;  ///< "up" or "run"
+  std::string address;   ///< of its server; empty: it has none (yet)
+  std::string webhooks;  ///< where it takes webhooks, "http://127.0.0.1:41234"; empty: nowhere
+  std::string command;   ///< "up" or "run"
   bool ready = false;
   Time since{};
   bool operator==(const Owner&) const = default;

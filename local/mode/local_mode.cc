@@ -66,6 +66,7 @@ shell::OperatorSettings operator_settings(const ModeOptions& options) {
   settings.identity = "millrace-local";
   settings.drain_timeout = std::chrono::seconds(2);
   settings.config = options.config;
+  if (!options.config.webhook.address.empty()) settings.webhooks = options.config.webhook;
   settings.config.run_unmanaged_jobs = true;  // there is no other Job controller
   return settings;
 }
@@ -215,6 +216,10 @@ void LocalMode::rest() {
 
 std::string LocalMode::address() const {
   return impl_->server ? impl_->server->address() : std::string();
+}
+
+delivery::DeliverySink* LocalMode::deliveries() {
+  return impl_->options.run_operator ? impl_->engine.deliveries() : nullptr;
 }
 
 apiserver::DirectClient& LocalMode::client() { return impl_->own_client; }

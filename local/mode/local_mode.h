@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "controllers/delivery/delivery.h"
 #include "controllers/logic/config.h"
 #include "kubeclient/base/result.h"
 #include "kubeclient/runtime/env.h"
@@ -71,6 +72,9 @@ class LocalMode {
   void rest();
   /// "127.0.0.1:41234"; empty when it does not listen.
   std::string address() const;
+  /// Makes runs of webhooks; null without `config.webhook.address` or without the operator. Lives
+  /// as long as this; webhooks that come after `stop` are refused.
+  delivery::DeliverySink* deliveries();
   /// A client inside this process.
   apiserver::DirectClient& client();
   /// End the server, the operator, then the pods; they are taken up again by the next start. May

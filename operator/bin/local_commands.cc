@@ -117,6 +117,7 @@ int status(const cli::LocalOptions& options, const cli::Environment& env) {
   if (!dir.ok()) return complain(env, "status", dir.error().message);
   const auto owner = mode::current_owner(*dir);
   const bool running = owner && owner->command == "up";
+  const bool webhooks = running && owner->ready && !owner->webhooks.empty();
   const std::uint64_t size = dir->size();
   const auto counts = running && owner->ready ? count_runs(*dir, env)
                                               : Result<RunCounts>(fail(Code::Unavailable, ""));
@@ -128,6 +129,7 @@ int status(const cli::LocalOptions& options, const cli::Environment& env) {
       value["ready"] = owner->ready;
       value["server"] = "https://" + owner->address;
       value["kubeconfig"] = dir->kubeconfig();
+      if (webhooks) value["webhooks"] = owner->webhooks + "/webhook";
     }
     if (counts.ok()) {
       value["runs"] = static_cast<std::int64_t>(counts->all);
@@ -145,6 +147,7 @@ int status(const cli::LocalOptions& options, const cli::Environment& env) {
   env.out << (owner->ready ? "running" : "starting") << "  pid " << owner->pid << ", for "
           << human_duration(env.clock.now() - owner->since) << "\nserver   https://"
           << owner->address << "\ndata     " << dir->path() << " (" << human_size(size) << ")\n";
+  if (webhooks) env.out << "webhooks " << owner->webhooks << "/webhook/NAME\n";
   if (counts.ok()) {
     env.out << "runs     " << counts->active << " active, " << counts->all << " in all\n";
   } else if (owner->ready) {

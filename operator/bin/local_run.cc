@@ -11,6 +11,7 @@
 #include "kubeclient/client/client.h"
 #include "local/mode/local_mode.h"
 #include "local/mode/run_files.h"
+#include "operator/bin/file_limit.h"
 #include "operator/bin/local_up.h"
 #include "operator/bin/signals.h"
 
@@ -22,6 +23,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds kPoll{10};
 constexpr seconds kStartTimeout{30};
+constexpr std::uint64_t kOtherFiles = 500;  // besides calls: logs of pods, the database
 
 int complain(const cli::Environment& env, const std::string& message) {
   env.err << "millrace local run: " << message << "\n";
@@ -78,17 +80,22 @@ int run_in_process(const mode::RunPlan& plan, const cli::LocalOptions& options,
                    const mode::DataLock& lock, mode::Helpers& helpers) {
   mode::Owner owner;
   owner.pid = ::getpid();
-  owner.address = mode::last_owner(dir).value_or(mode::Owner{}).address;
+  const auto last = mode::last_owner(dir).value_or(mode::Owner{});
+  owner.address = last.address;
+  owner.webhooks = last.webhooks;
   owner.command = "run";
   owner.since = env.clock.now();
   if (const auto said = lock.publish(owner); !said.ok()) return complain(env, said.error().message);
   const SignalWaiter waiter(block_signals(), {});
   ::umask(077);
   const Logger log(stderr_sink(), options.log_level.value_or(LogLevel::Error));
+  mode::ModeOptions local_options = mode_options(options, dir);
+  local_options.config.webhook.address.clear();  // nobody could know where for so short a time
+  raise_file_limit(files_needed(local_options.config, kOtherFiles), log);
   MetricsRegistry metrics;
   const runtime::SystemPause pause;
   const runtime::Env runtime_env{env.clock, pause, metrics, log};
-  auto started = mode::LocalMode::start(mode_options(options, dir), helpers, runtime_env);
+  auto started = mode::LocalMode::start(local_options, helpers, runtime_env);
   if (!started.ok()) return complain(env, started.error().message);
   apiserver::DirectClient& api = (*started)->client();
   MetricsRegistry own_metrics;  // the operator's informers are told apart from ours

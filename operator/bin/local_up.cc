@@ -12,7 +12,9 @@
 #include "kubeclient/base/duration.h"
 #include "kubeclient/base/log.h"
 #include "kubeclient/base/metrics.h"
+#include "operator/bin/file_limit.h"
 #include "operator/bin/signals.h"
+#include "operator/bin/webhooks.h"
 #include "operator/cli/version.h"
 
 namespace millrace::bin {
@@ -23,7 +25,10 @@ using std::chrono::seconds;
 
 constexpr milliseconds kPoll{5};
 constexpr seconds kStartTimeout{30};
+constexpr const char* kLoopback = "127.0.0.1:";
 constexpr const char* kAnyPort = "127.0.0.1:0";
+/// Files of the process besides calls and webhooks: the API server's connections, logs of pods.
+constexpr std::uint64_t kOtherFiles = 1500;
 
 int complain(const cli::Environment& env, const std::string& message) {
   env.err << "millrace local up: " << message << "\n";
@@ -34,7 +39,9 @@ int complain(const cli::Environment& env, const std::string& message) {
 std::string usage_text(const mode::DataDir& dir, const mode::Owner& owner,
                        const std::string& given) {
   const std::string data = given.empty() ? "" : " --data " + given;
-  return "  server  https://" + owner.address + "\n  data    " + dir.path() +
+  const std::string webhooks =
+      owner.webhooks.empty() ? "" : "\n  webhooks  " + owner.webhooks + "/webhook/NAME";
+  return "  server    https://" + owner.address + webhooks + "\n  data      " + dir.path() +
          "\n\nUse it:\n  export KUBECONFIG=" + dir.kubeconfig() +
          "\n  kubectl get pipelines,pipelineruns\nStop it:\n  millrace local down" + data + "\n";
 }
@@ -63,6 +70,67 @@ Result<std::unique_ptr<mode::LocalMode>> start_mode(mode::ModeOptions options,
   return mode::LocalMode::start(options, helpers, env);
 }
 
+/// Where webhooks are taken: as asked for, as configured, as last time, else on any port.
+std::string webhook_address(const cli::LocalOptions& options, const std::string& last) {
+  if (options.no_operator) return "";  // whoever starts the operator takes them
+  if (options.webhook_address) return *options.webhook_address;
+  if (!options.config.webhook.address.empty()) return options.config.webhook.address;
+  const std::size_t host = last.find(kLoopback);
+  return host == std::string::npos ? kAnyPort : last.substr(host);
+}
+
+/// Null when there is nothing to take webhooks for. `asked`: no other address will do. `records`
+/// outlives `local`. Errors: as of start_webhooks.
+Result<std::unique_ptr<gateway::WebhookServer>> take_webhooks(logic::WebhookConfig config,
+                                                              bool asked, mode::LocalMode& local,
+                                                              gateway::DeliveryLog& records,
+                                                              MetricsRegistry& metrics,
+                                                              const runtime::Env& env) {
+  delivery::DeliverySink* sink = local.deliveries();
+  if (sink == nullptr) return std::unique_ptr<gateway::WebhookServer>();
+  const auto listen = [&] {
+    return start_webhooks(config, {"default"}, *sink, records, env.clock, metrics, env.log);
+  };
+  auto started = listen();
+  if (!started.ok() && !asked && config.address != kAnyPort) {
+    config.address = kAnyPort;
+    started = listen();
+  }
+  if (started.ok()) return started;
+  return fail(started.error().code, "webhooks: " + started.error().message +
+                                        "; choose another address with --webhook-address");
+}
+
+/// "http://127.0.0.1:41234".
+std::string webhook_url(const logic::WebhookConfig& config, std::uint16_t port) {
+  std::string host = config.address.substr(0, config.address.rfind(':'));
+  if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "[::]") host = "[::1]";
+  return (config.certificate_file.empty() ? "http://" : "https://") + host + ":" +
+         std::to_string(port);
+}
+
+/// Until `stop`. Once work has come to rest, the memory it took is given back; free pages already
+/// when it is slow, as events are written for minutes after a burst of runs.
+void rest_between_work(mode::LocalMode& local, const runtime::Pause& pause,
+                       const std::stop_token& stop) {
+  constexpr std::uint64_t kMuchWork = 100;  // [writes]
+  std::uint64_t last = local.version();
+  std::uint64_t returned = last;
+  std::uint64_t trimmed = last;
+  while (pause.wait(std::chrono::seconds(3), stop)) {
+    const std::uint64_t version = local.version();
+    if (version == last && version >= returned + kMuchWork) {
+      local.rest();
+      returned = trimmed = version;
+    } else if (version < last + kMuchWork && version >= trimmed + kMuchWork) {
+      runtime::return_free_memory();
+      trimmed = version;
+    }
+    last = version;
+  }
+}
+
 /// Serve until a signal. `announce` is called once: with nothing when it is ready, else with what
 /// went wrong.
 int serve(const cli::LocalOptions& options, const mode::DataDir& dir, const Clock& clock,
@@ -77,17 +145,24 @@ int serve(const cli::LocalOptions& options, const mode::DataDir& dir, const Cloc
   const sigset_t signals = block_signals();
   ::umask(077);
   const Logger log(stderr_sink(), options.log_level.value_or(LogLevel::Info));
+  const auto before = mode::last_owner(dir);
+  mode::ModeOptions local_options = mode_options(options, dir);
+  logic::WebhookConfig& webhook = local_options.config.webhook;
+  webhook.address = webhook_address(options, before ? before->webhooks : "");
+  raise_file_limit(files_needed(local_options.config, kOtherFiles), log);
   auto lock = mode::DataLock::take(dir);
   if (!lock.ok()) {
     const auto owner = mode::current_owner(dir);
     return failed(owner ? in_use(dir, *owner) : lock.error().message);
   }
-  const auto before = mode::last_owner(dir);
   mode::Owner owner;
   owner.pid = ::getpid();
   owner.command = "up";
   owner.since = clock.now();
-  if (before) owner.address = before->address;
+  if (before) {  // should this start fail, the next one knows them still
+    owner.address = before->address;
+    owner.webhooks = before->webhooks;
+  }
   if (const auto said = lock->publish(owner); !said.ok()) return failed(said.error().message);
 
   MetricsRegistry metrics;
@@ -95,35 +170,24 @@ int serve(const cli::LocalOptions& options, const mode::DataDir& dir, const Cloc
   const runtime::Env env{clock, pause, metrics, log};
   SignalWaiter waiter(
       signals, [&](int signal) { log.info("stopping", {kv("signal", signal_name(signal))}); });
-  auto started =
-      start_mode(mode_options(options, dir), options.listen, owner.address, **helpers, env);
+  gateway::DeliveryLog deliveries;
+  auto started = start_mode(local_options, options.listen, owner.address, **helpers, env);
   if (!started.ok()) return failed(started.error().message);
   mode::LocalMode& local = **started;
   if (!local.wait_ready(waiter.token())) return failed("stopped before it was ready");
+  const bool asked = options.webhook_address || !options.config.webhook.address.empty();
+  const auto webhooks = take_webhooks(webhook, asked, local, deliveries, metrics, env);
+  if (!webhooks.ok()) return failed(webhooks.error().message);
   owner.address = local.address();
+  owner.webhooks = *webhooks ? webhook_url(webhook, (*webhooks)->port()) : "";
   owner.ready = true;
   if (const auto said = lock->publish(owner); !said.ok()) return failed(said.error().message);
   log.info("ready", {kv("version", cli::version_info().version), kv("address", owner.address),
                      kv("data", dir.path())});
   announce(&owner, "");
   runtime::return_free_memory();
-  // Once work has come to rest, the memory it took is given back; free pages already when it is
-  // slow, as events are written for minutes after a burst of runs.
-  constexpr std::uint64_t kMuchWork = 100;  // [writes]
-  std::uint64_t last = local.version();
-  std::uint64_t returned = last;
-  std::uint64_t trimmed = last;
-  while (pause.wait(std::chrono::seconds(3), waiter.token())) {
-    const std::uint64_t version = local.version();
-    if (version == last && version >= returned + kMuchWork) {
-      local.rest();
-      returned = trimmed = version;
-    } else if (version < last + kMuchWork && version >= trimmed + kMuchWork) {
-      runtime::return_free_memory();
-      trimmed = version;
-    }
-    last = version;
-  }
+  rest_between_work(local, pause, waiter.token());
+  if (*webhooks) (*webhooks)->stop();
   local.stop();
   owner.ready = false;
   (void)lock->publish(owner);
@@ -136,11 +200,18 @@ bool loopback(const std::string& address) {
          address.starts_with("localhost:");
 }
 
-void warn_of_network(const cli::Environment& env, const std::string& address) {
-  if (loopback(address)) return;
-  env.err << "warning: " << address
-          << " can be reached from the network; whoever has the token can run programs here as "
-             "you\n";
+void warn_of_network(const cli::Environment& env, const cli::LocalOptions& options,
+                     const std::string& address) {
+  if (!loopback(address)) {
+    env.err << "warning: " << address
+            << " can be reached from the network; whoever has the token can run programs here as "
+               "you\n";
+  }
+  const std::string webhooks = webhook_address(options, "");
+  if (!webhooks.empty() && !loopback(webhooks)) {
+    env.err << "warning: webhooks on " << webhooks
+            << " can be reached from the network; give the triggers a token or an HMAC key\n";
+  }
 }
 
 /// The child's side of the fork: no terminal, output to the log.
@@ -199,7 +270,7 @@ int up_in_background(const cli::LocalOptions& options, const mode::DataDir& dir,
   env.out << "millrace local is up (pid " << owner->pid << ", after " << human_duration(took)
           << ")\n"
           << usage_text(dir, *owner, options.data_dir);
-  warn_of_network(env, owner->address);
+  warn_of_network(env, options, owner->address);
   return cli::kSuccess;
 }
 
@@ -260,7 +331,7 @@ int local_up(const cli::LocalOptions& options, const cli::Environment& env) {
     }
     env.out << "millrace local is up; Ctrl-C stops it\n"
             << usage_text(*dir, *owner, options.data_dir) << std::flush;
-    warn_of_network(env, owner->address);
+    warn_of_network(env, options, owner->address);
   });
 }
 

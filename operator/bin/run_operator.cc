@@ -20,6 +20,7 @@
 #include "kubeclient/http/loop.h"
 #include "kubeclient/http/outbound_policy.h"
 #include "kubeclient/runtime/env.h"
+#include "operator/bin/file_limit.h"
 #include "operator/bin/signals.h"
 #include "operator/bin/webhooks.h"
 #include "operator/cli/version.h"
@@ -67,6 +68,10 @@ std::vector<std::string> api_server_of(const client::ClientConfig& config) {
   return out;
 }
 
+/// Files of the process besides calls and webhooks: connections to the API server and of the
+/// metrics port, caches of libraries.
+constexpr std::uint64_t kOtherFiles = 160;
+
 /// Ask the server who it is: a wrong address, CA or token shows here, before anything else starts.
 Result<std::string> greet(client::Client& api, const std::stop_token& stop) {
   client::CallOptions options;
@@ -80,6 +85,7 @@ Result<std::string> greet(client::Client& api, const std::stop_token& stop) {
 int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
   const sigset_t signals = block_signals();
   const Logger log(stderr_sink(), options.log_level);
+  raise_file_limit(files_needed(options.config, kOtherFiles), log);
   const client::Environment environment = client::read_environment();
   const auto config = client::load_config(
       {.kubeconfig = options.kubeconfig, .context = options.context}, environment);

@@ -11,6 +11,7 @@
 #include "kubeclient/base/duration.h"
 #include "operator/cli/checks.h"
 #include "operator/cli/config_file.h"
+#include "operator/cli/operator_options.h"
 #include "operator/cli/params.h"
 
 namespace millrace::cli {
@@ -137,6 +138,15 @@ bool read_files(const std::string& path, LocalArguments& args, const Environment
 }
 
 /// kSuccess, or the exit code after a complaint.
+int read_webhook_address(const std::string& path, LocalArguments& args, const Environment& env) {
+  if (!args.webhook_address) return kSuccess;
+  const auto address = parse_listen_address(*args.webhook_address);
+  if (!address.ok()) return usage(env, path, "--webhook-address: " + address.error().message);
+  args.options.webhook_address = *address ? *args.webhook_address : "";
+  return kSuccess;
+}
+
+/// kSuccess, or the exit code after a complaint.
 int read_config(const std::string& path, LocalArguments& args, const Environment& env) {
   if (args.config_file.empty()) return kSuccess;
   const auto text = env.read_file(args.config_file);
@@ -195,6 +205,11 @@ void add_local(CLI::App& root, LocalArguments& args) {
                  "Where to listen: ADDRESS:PORT. If not given, 127.0.0.1 and the port of the last "
                  "time, or any free one. Other addresses than loopback open it to the network: "
                  "whoever has the token can run programs as you.")
+      ->type_name("ADDRESS");
+  up->add_option("--webhook-address", args.webhook_address,
+                 "Where to take webhooks: [ADDRESS]:PORT; 0 alone takes none. If not given, "
+                 "webhook.address of the configuration, else 127.0.0.1 and the port of the last "
+                 "time, or any free one.")
       ->type_name("ADDRESS");
   up->add_flag("--foreground", args.options.foreground, "Stay in the terminal; Ctrl-C ends it.");
   up->add_flag("--no-operator", args.options.no_operator,
@@ -262,8 +277,9 @@ int run_local(const std::string& name, const std::string& path, LocalArguments& 
     if (!level.ok()) return usage(env, path, "--log-level: " + level.error().message);
     options.log_level = *level;
   }
-  const int configured = read_config(path, args, env);
-  if (configured != kSuccess) return configured;
+  for (const auto read : {read_config, read_webhook_address}) {
+    if (const int code = read(path, args, env); code != kSuccess) return code;
+  }
   if (name == "up") return env.local.up(options);
   if (name == "down") return env.local.down(options);
   if (name == "status") return env.local.status(options);

@@ -1,6 +1,7 @@
 /// `millrace local ...`: its flags, and what is checked before anything starts.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct LocalArguments {
   std::string log_level;
   std::string output = "text";
   std::string config_file;
+  std::optional<std::string> webhook_address;
   std::string timeout;
   std::vector<std::string> files;
   std::vector<std::string> parameters;

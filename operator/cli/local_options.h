@@ -27,6 +27,9 @@ struct LocalOptions {
   std::string data_dir;  ///< empty: the default one
   // up
   std::string listen;  ///< "127.0.0.1:6443"; empty: as last time, else any free port of 127.0.0.1
+  /// "127.0.0.1:9000"; empty: no webhooks; none: that of the configuration, else as last time, else
+  /// any free port of 127.0.0.1.
+  std::optional<std::string> webhook_address;
   bool foreground = false;
   bool no_operator = false;  ///< the API server and the executor only
   // up and run
