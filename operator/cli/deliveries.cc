@@ -10,8 +10,11 @@ namespace {
 
 using codec::Value;
 
-constexpr const char* kProxy =
-    "/api/v1/namespaces/millrace-system/services/millrace-metrics:metrics/proxy/deliveries";
+constexpr const char* kSystem = "millrace-system";
+
+std::string proxied(const std::string& ns) {
+  return "/api/v1/namespaces/" + ns + "/services/millrace-metrics:metrics/proxy/deliveries";
+}
 
 std::string text_of(const Value& item, const char* name) {
   const Value* value = item.find(name);
@@ -21,12 +24,15 @@ std::string text_of(const Value& item, const char* name) {
 Result<std::string> fetch(Session& session) {
   const std::string& address = session.args().address;
   if (address.empty()) {
-    auto text = session.cluster().raw_get(kProxy);
+    auto text = session.cluster().raw_get(proxied(kSystem));
     if (text.ok()) return text;
+    // An operator for one namespace lives there, and who uses it may see nothing of
+    // millrace-system.
+    if (auto own = session.cluster().raw_get(proxied(session.ns())); own.ok()) return own;
     Error error = text.error();
-    error.message +=
-        "; is the operator's Service millrace-system/millrace there? Else give its "
-        "metrics address: --address HOST:PORT";
+    error.message += std::string("; is the operator's Service millrace-metrics in the namespace ") +
+                     kSystem + " or " + session.ns() +
+                     "? Else give its metrics address: --address HOST:PORT";
     return fail(std::move(error));
   }
   const bool whole = address.starts_with("http://") || address.starts_with("https://");
