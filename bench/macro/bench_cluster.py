@@ -51,6 +51,7 @@ class Cluster:
         self.kubeconfig = self.dir / "cluster/kubeconfig"
         self.audit_log = self.dir / "cluster/audit.log"
         self.operator = None
+        self.operator_flags = []
         self.namespaces = 0
 
     def __enter__(self):
@@ -164,7 +165,7 @@ class Operator:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             [OPTIONS.build / "bin/millrace", "operator", "--kubeconfig", cluster.kubeconfig, "--config", config, "--metrics-address",
-             f"127.0.0.1:{self.port}", "--leader-elect=false"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+             f"127.0.0.1:{self.port}", "--leader-elect=false", *cluster.operator_flags], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
             start_new_session=True)
         prefer(self.process.pid)
         while not self.ready():
