@@ -74,6 +74,14 @@ class Hooks:
                                  "--webhook", f"http://127.0.0.1:{self.hook}/webhook/{self.namespace}/{pipeline_name}",
                                  "--target", self.target, "--runs", runs, *flags)
 
+    def run_of(self, pipeline_name):
+        """A file with a run, for `create`."""
+        return self.file(f"{pipeline_name}-run.json", {"apiVersion": "millrace.dev/v1", "kind": "PipelineRun",
+                                                       "metadata": {"name": "$(NAME)"}, "spec": {"refPipeline": pipeline_name}})
+
+    def create(self, run, runs, *flags):
+        return self.cluster.load("--namespace", self.namespace, "--prefix", self.prefix(), "--template", run, "--runs", runs, *flags)
+
     def bare(self, example, runs, *flags):
         """The same writes, by a bare client, with the operator stopped."""
         template, statuses = example
@@ -116,10 +124,12 @@ def measure_webhook():
         for flags, name in ((["--one-by-one"], "one at a time"), ([], "at once")):
             count = 20 if flags else 200
             calls, events = hooks.cluster.count_calls(hooks.namespace, lambda: hooks.post("hooks", count, *flags))
-            listed = ", ".join(f"{verb} {number / count:.2f}" for verb, number in sorted(calls.items()))
-            per_run = sum(calls.values()) / count
-            row(f"webhook → 3 HTTP stages: API calls per run, {count} {name}", f"{per_run:.2f} ({listed}; and {events / count:.2f} events)",
-                per_run, 4, "≤ 4")
+            report_calls(f"webhook → 3 HTTP stages: API calls per run, {count} {name}", calls, events, count, 4)
+        hooks.apply(pod_pipeline("pods", STAGES))
+        run = hooks.run_of("pods")
+        hooks.create(run, 1)
+        calls, events = hooks.cluster.count_calls(hooks.namespace, lambda: hooks.create(run, 100))
+        report_calls("graph of 3 container steps: API calls per run, 100 at once", calls, events, 100, 13)
     with Hooks() as hooks:
         hooks.apply(http_pipeline("hooks", STAGES, hooks.target))
         hooks.post("hooks", 100)  # warm
@@ -135,6 +145,12 @@ def measure_webhook():
                 time.sleep(3)
                 found.append(hooks.post("hooks", runs) if found is posted else hooks.bare(example, runs))
     report_webhook(runs, writes, posted, bare)
+
+
+def report_calls(what, calls, events, count, most):
+    listed = ", ".join(f"{verb} {number / count:.2f}" for verb, number in sorted(calls.items()))
+    per_run = sum(calls.values()) / count
+    row(what, f"{per_run:.2f} ({listed}; and {events / count:.2f} events)", per_run, most, f"≤ {most}")
 
 
 def report_webhook(runs, writes, posted, bare):
@@ -162,18 +178,13 @@ def measure_steps():
     with Hooks() as hooks:
         hooks.apply(pod_pipeline("pods", CHAIN))
         hooks.apply(http_pipeline("calls", CHAIN, hooks.target))
-        run = hooks.file("run.json", {"apiVersion": "millrace.dev/v1", "kind": "PipelineRun", "metadata": {"name": "$(NAME)"},
-                                      "spec": {"refPipeline": "pods"}})
-
-        def chain(runs):
-            return hooks.cluster.load("--namespace", hooks.namespace, "--prefix", hooks.prefix(), "--template", run, "--watch",
-                                      "jobs,pods", "--runs", runs, "--one-by-one")
-
-        chain(2)  # warm
+        run = hooks.run_of("pods")
+        chain = ["--watch", "jobs,pods", "--one-by-one"]
+        hooks.create(run, 2, *chain)  # warm
         hooks.post("calls", 2, "--one-by-one")
         quiet()
         repeats = range(bench_cluster.OPTIONS.repeats)
-        pods = [chain(count) for _ in repeats]
+        pods = [hooks.create(run, count, *chain) for _ in repeats]
         calls = [hooks.post("calls", count, "--one-by-one") for _ in repeats]
     for found, key, what, limit in ((pods, "pod_ended_to_next_job", "pod succeeded → next step's Job", 10),
                                     (pods, "pod_ended_to_next_pod", "pod succeeded → next step's pod", None),
