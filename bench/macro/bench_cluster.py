@@ -65,8 +65,15 @@ class Cluster:
         for pid in self.pids().values():
             prefer(pid)
         self.kubectl("apply", "-f", ROOT / "manifests/crds")
-        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/pipelines.millrace.dev",
-                     "crd/pipelineruns.millrace.dev")
+        for left in reversed(range(20)):  # kubectl fails on a definition that has no conditions yet
+            try:
+                self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd/pipelines.millrace.dev",
+                             "crd/pipelineruns.millrace.dev")
+                break
+            except RuntimeError:
+                if not left:
+                    raise
+                time.sleep(0.2)
         return self
 
     def __exit__(self, *_):
