@@ -50,6 +50,14 @@ runtime::InformerOptions<T> informer_options(const OperatorSettings& settings,
   return options;
 }
 
+runtime::LeaderOptions leader_options(const OperatorSettings& settings) {
+  runtime::LeaderOptions options;
+  options.lease = {settings.lease_namespace, kLeaseName};
+  options.identity = settings.identity;
+  options.seed = settings.seed;
+  return options;
+}
+
 runtime::EventRecorderOptions event_options(const OperatorSettings& settings) {
   runtime::EventRecorderOptions options;
   options.series.component = "millrace.dev/operator";
@@ -134,6 +142,10 @@ struct Operator::Impl final : WriteObserver {
   void check_clock();
   /// Wait for `stop`; meanwhile look whether the clock has jumped.
   void wait(const std::stop_token& stop);
+  /// Of `step`: try to get the lease, if that is due; true once it is held, or not wanted.
+  bool take_lease();
+  /// Of `step`: renew it, if that is due; false when it is not.
+  bool keep_lease();
   bool synced() const;
   bool wait_synced(const std::stop_token& stop) const;
 
@@ -176,8 +188,12 @@ struct Operator::Impl final : WriteObserver {
   ZoneFiles zones;
 
   std::atomic<bool> working{false};
-  Duration clock_difference{};   ///< of wall and steady clock at the last look
-  SteadyTime next_clock_look{};  ///< of `step` only
+  Duration clock_difference{};  ///< of wall and steady clock at the last look
+  // Of `step` only.
+  SteadyTime next_clock_look{};
+  std::optional<runtime::LeaderElector> leader;
+  SteadyTime next_lease_look{};
+  bool lease_lost = false;
   std::atomic<std::int64_t> active_runs{0};
   runtime::WorkQueue pipeline_queue;
   runtime::WorkQueue run_queue;
@@ -452,6 +468,24 @@ void Operator::Impl::work(const std::stop_token& stop, const std::function<bool(
   events.stop(deadline);
 }
 
+bool Operator::Impl::take_lease() {
+  if (!settings.leader_elect) return true;
+  if (!leader) leader.emplace(reader, writer, leader_options(settings), env);
+  const SteadyTime now = env.clock.steady();
+  if (now < next_lease_look) return false;
+  const std::optional<Duration> wait = leader->try_acquire({});
+  next_lease_look = now + wait.value_or(runtime::LeaseTimes{}.renew_every);
+  return !wait;
+}
+
+bool Operator::Impl::keep_lease() {
+  if (!leader || env.clock.steady() < next_lease_look) return false;
+  const Result<Duration> next = leader->renew({});
+  lease_lost = !next.ok();
+  if (next.ok()) next_lease_look = env.clock.steady() + *next;
+  return true;
+}
+
 bool Operator::Impl::wait_synced(const std::stop_token& stop) const {
   bool all = true;
   each_informer([&](const auto& informer) {
@@ -481,7 +515,11 @@ delivery::DeliverySink* Operator::deliveries() {
   return impl_->webhook_sink ? &*impl_->webhook_sink : nullptr;
 }
 
-int Operator::parts() { return 12; }
+bool Operator::working() const { return impl_->working; }
+bool Operator::leading() const { return impl_->leader && impl_->leader->leading(); }
+bool Operator::lease_lost() const { return impl_->lease_lost; }
+
+int Operator::parts() { return 13; }
 
 bool Operator::step(int part) {
   Impl& o = *impl_;
@@ -492,7 +530,7 @@ bool Operator::step(int part) {
   });
   if (part < number) return did;
   if (!o.working) {
-    if (!o.synced()) return false;
+    if (!o.synced() || !o.take_lease()) return false;
     o.release_all();
     o.begin_work();
     o.next_clock_look = o.env.clock.steady() + kClockCheck;
@@ -507,6 +545,8 @@ bool Operator::step(int part) {
       return o.job_controller.work_once();
     case 3:
       return o.events.work_once();
+    case 4:
+      return o.keep_lease();
     default:
       break;
   }
@@ -520,6 +560,7 @@ SteadyTime Operator::next_due() const {
   const Impl& o = *impl_;
   SteadyTime next = SteadyTime::max();
   o.each_informer([&](const auto& informer) { next = std::min(next, informer.next_due()); });
+  if (o.leader) next = std::min(next, o.next_lease_look);
   if (!o.working) return next;
   for (const auto* queue : {&o.pipeline_queue, &o.run_queue, &o.job_queue}) {
     if (const auto due = queue->next_due()) next = std::min(next, *due);
@@ -559,10 +600,7 @@ OperatorEnd Operator::run(const std::stop_token& stop) {
     o.work(stop, [] { return true; });
     return OperatorEnd::Stopped;
   }
-  runtime::LeaderOptions options;
-  options.lease = {o.settings.lease_namespace, kLeaseName};
-  options.identity = o.settings.identity;
-  runtime::LeaderElector leader(o.reader, o.writer, options, o.env);
+  runtime::LeaderElector leader(o.reader, o.writer, leader_options(o.settings), o.env);
   if (!leader.acquire(stop).ok()) return OperatorEnd::Stopped;
 
   // The lease is renewed until the workers have drained; then it is given up.

@@ -60,13 +60,19 @@ class Operator {
   /// thread.
   delivery::DeliverySink* deliveries();
 
-  /// How many parts `step` knows: caches, controllers, events, and the watch over the clock.
+  /// How many parts `step` knows: caches, controllers, events, the watch over the clock, the lease.
   static int parts();
   /// Let part number `part` do one piece of work on this thread, without waiting; false when it has
-  /// none now. For programs without threads (simulations), instead of `run`: there is no lease, the
-  /// controllers begin once the caches are synced, and clients and `env.pause` must not wait
-  /// either. What a client throws passes through; then only destroy this.
+  /// none now. For programs without threads (simulations), instead of `run`: the controllers begin
+  /// once the caches are synced and the lease is held, and clients and `env.pause` must not wait
+  /// either. What a client throws passes through; then, and once the lease is lost, only destroy
+  /// this.
   bool step(int part);
+  /// Of `step`: the controllers are at work / this process leads, by the clock / it has noticed
+  /// that it does no longer.
+  bool working() const;
+  bool leading() const;
+  bool lease_lost() const;
   /// When some part has something to do by time alone; now or earlier while one can go on at once.
   SteadyTime next_due() const;
 

@@ -127,74 +127,83 @@ Result<void> LeaderElector::claim(const std::stop_token& stop) {
   return write(move, stop);
 }
 
+std::optional<Duration> LeaderElector::try_acquire(const std::stop_token& stop) {
+  const auto tried = claim(stop);
+  if (tried.ok()) complained_ = false;
+  if (leading()) {
+    told_.clear();
+    problem_ = kInTime;
+    env_.log.info("leading", {kv("lease", options_.lease), kv("identity", options_.identity)});
+    return std::nullopt;
+  }
+  const bool race = !tried.ok() && (tried.error().code == Code::Conflict ||
+                                    tried.error().code == Code::AlreadyExists);
+  if (!tried.ok() && !race && tried.error().code != Code::Cancelled &&
+      !std::exchange(complained_, true)) {
+    env_.log.warn("lease cannot be acquired",
+                  {kv("lease", options_.lease), kv("code", to_string(tried.error().code)),
+                   kv("error", tried.error())});
+  }
+  if (const std::string now = holder(); now != told_) {
+    told_ = now;
+    env_.log.info("waiting for the lease", {kv("lease", options_.lease), kv("holder", now)});
+  }
+  return jitter_.between(options_.times.retry, options_.times.retry * 6 / 5);
+}
+
 Result<void> LeaderElector::acquire(const std::stop_token& stop) {
-  std::string told;
-  bool complained = false;
   while (!stop.stop_requested()) {
-    const auto tried = claim(stop);
-    if (tried.ok()) complained = false;
-    if (leading()) {
-      env_.log.info("leading", {kv("lease", options_.lease), kv("identity", options_.identity)});
-      return {};
-    }
-    const bool race = !tried.ok() && (tried.error().code == Code::Conflict ||
-                                      tried.error().code == Code::AlreadyExists);
-    if (!tried.ok() && !race && tried.error().code != Code::Cancelled &&
-        !std::exchange(complained, true)) {
-      env_.log.warn("lease cannot be acquired",
-                    {kv("lease", options_.lease), kv("code", to_string(tried.error().code)),
-                     kv("error", tried.error())});
-    }
-    if (const std::string now = holder(); now != told) {
-      told = now;
-      env_.log.info("waiting for the lease", {kv("lease", options_.lease), kv("holder", now)});
-    }
-    env_.pause.wait(jitter_.between(options_.times.retry, options_.times.retry * 6 / 5), stop);
+    const std::optional<Duration> wait = try_acquire(stop);
+    if (!wait) return {};
+    env_.pause.wait(*wait, stop);
   }
   return fail(Code::Cancelled, "stopped while waiting for the lease");
 }
 
-Result<void> LeaderElector::lost(Code code, const std::string& why) {
+Error LeaderElector::lost(Code code, const std::string& why) {
   lead_since(std::nullopt);
-  return fail(code, "lease " + options_.lease.str() + " lost: " + why);
+  return fail(code, "lease " + options_.lease.str() + " lost: " + why).value();
+}
+
+Result<Duration> LeaderElector::renew(const std::stop_token& stop) {
+  const LeaseTimes& times = options_.times;
+  // First of all the clock: after a pause of the process somebody else may lead already.
+  if (!leading()) return fail(lost(Code::Timeout, problem_));
+  auto renewed = write(LeaseMove::Renew, stop);
+  if (stop.stop_requested()) return Duration(times.retry);
+  if (!leading()) return fail(lost(Code::Timeout, problem_));  // the answer came too late
+  if (renewed.ok()) {
+    problem_ = kInTime;
+    return Duration(times.renew_every);
+  }
+  problem_ = renewed.error().message;
+  env_.log.debug("lease not renewed", {kv("lease", options_.lease), kv("error", renewed.error())});
+  // Changed or gone: look who has it. An earlier renewal whose answer was lost is ours still.
+  const Code code = renewed.error().code;
+  if (code == Code::Conflict || code == Code::NotFound || code == Code::AlreadyExists) {
+    if (auto again = read(stop); again.ok()) {
+      const LeaseMove move = plan_lease(view_, options_.identity, env_.clock.steady(), times);
+      if (move == LeaseMove::Wait || move == LeaseMove::Take) {
+        return fail(lost(Code::Conflict, "held by \"" + holder() + "\""));
+      }
+      renewed = write(move, stop);
+      if (!leading()) return fail(lost(Code::Timeout, problem_));
+    }
+  }
+  if (renewed.ok()) return Duration(times.renew_every);
+  const SteadyTime deadline = state_.lock()->renewed.value_or(SteadyTime{}) + times.renew_deadline;
+  return std::clamp<Duration>(deadline - env_.clock.steady(), std::chrono::milliseconds(1),
+                              times.retry);
 }
 
 Result<void> LeaderElector::hold(const std::stop_token& stop) {
-  const LeaseTimes& times = options_.times;
-  std::string problem = "not renewed in time";
-  Duration wait = times.renew_every;
+  Duration wait = options_.times.renew_every;
   for (;;) {
     if (!env_.pause.wait(wait, stop)) return {};
-    // First of all the clock: after a pause of the process somebody else may lead already.
-    if (!leading()) return lost(Code::Timeout, problem);
-    auto renewed = write(LeaseMove::Renew, stop);
+    const Result<Duration> next = renew(stop);
+    if (!next.ok()) return fail(Error(next.error()));
     if (stop.stop_requested()) return {};
-    if (!leading()) return lost(Code::Timeout, problem);  // the answer came too late
-    if (renewed.ok()) {
-      problem = "not renewed in time";
-      wait = times.renew_every;
-      continue;
-    }
-    problem = renewed.error().message;
-    env_.log.debug("lease not renewed",
-                   {kv("lease", options_.lease), kv("error", renewed.error())});
-    // Changed or gone: look who has it. An earlier renewal whose answer was lost is ours still.
-    const Code code = renewed.error().code;
-    if (code == Code::Conflict || code == Code::NotFound || code == Code::AlreadyExists) {
-      if (auto again = read(stop); again.ok()) {
-        const LeaseMove move = plan_lease(view_, options_.identity, env_.clock.steady(), times);
-        if (move == LeaseMove::Wait || move == LeaseMove::Take) {
-          return lost(Code::Conflict, "held by \"" + holder() + "\"");
-        }
-        renewed = write(move, stop);
-        if (!leading()) return lost(Code::Timeout, problem);
-      }
-    }
-    const SteadyTime deadline =
-        state_.lock()->renewed.value_or(SteadyTime{}) + times.renew_deadline;
-    wait = renewed.ok() ? times.renew_every
-                        : std::clamp<Duration>(deadline - env_.clock.steady(),
-                                               std::chrono::milliseconds(1), times.retry);
+    wait = *next;
   }
 }
 

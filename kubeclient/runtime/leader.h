@@ -45,6 +45,12 @@ class LeaderElector {
   /// work has ended. Errors: Conflict (somebody else took it), Timeout (could not renew in time);
   /// the process should end then.
   Result<void> hold(const std::stop_token& stop);
+  /// For programs without threads, instead of `acquire` and `hold`: one attempt to get the lease.
+  /// Gives how long to wait before the next; nothing when this process leads.
+  std::optional<Duration> try_acquire(const std::stop_token& stop);
+  /// One renewal; the first is due `renew_every` after the lease was got. Gives when the next is
+  /// due. Errors: as of `hold`.
+  Result<Duration> renew(const std::stop_token& stop);
   /// Give the lease up, if held; the next candidate takes over at once.
   void release();
 
@@ -54,6 +60,8 @@ class LeaderElector {
   std::string holder() const;
 
  private:
+  static constexpr const char* kInTime = "not renewed in time";
+
   struct State {
     std::optional<SteadyTime> renewed;  ///< start of the last successful renewal; while leading
     std::string holder;
@@ -62,7 +70,7 @@ class LeaderElector {
   Result<void> read(const std::stop_token& stop);
   Result<void> write(LeaseMove move, const std::stop_token& stop);
   Result<void> claim(const std::stop_token& stop);
-  Result<void> lost(Code code, const std::string& why);
+  Error lost(Code code, const std::string& why);
   client::CallOptions call(const std::stop_token& stop, Duration timeout) const;
   void note(std::optional<api::Lease> lease);
   void lead_since(std::optional<SteadyTime> renewed);
@@ -73,7 +81,11 @@ class LeaderElector {
   Env env_;
   Gauge& gauge_;
   Jitter jitter_;
-  LeaseView view_;  ///< of the electing thread only
+  // Of the electing thread only.
+  LeaseView view_;
+  std::string told_;         ///< the holder that the log has heard of
+  bool complained_ = false;  ///< the log has heard that the lease cannot be acquired
+  std::string problem_ = kInTime;
   Guarded<State> state_;
 };
 

@@ -194,5 +194,21 @@ TEST_F(LeaderTest, AChangeByOthersThatLeavesTheHolderIsNoLoss) {
   EXPECT_NE(stored.at_path({"metadata", "labels", "x"}), nullptr) << "patched, not replaced";
 }
 
+TEST_F(LeaderTest, IsSteppedWithoutAnyPause) {
+  held_by("you");
+  const auto wait = elector.try_acquire({});
+  ASSERT_TRUE(wait.has_value());
+  EXPECT_GE(*wait, 2s);
+  clock.advance(15s);
+  EXPECT_EQ(elector.try_acquire({}), std::nullopt) << "it leads";
+  clock.advance(5s);
+  EXPECT_EQ(elector.renew({}).value_or(Duration()), Duration(5s));
+  api.fail_next("patch", error_of(Code::Unavailable));
+  EXPECT_EQ(elector.renew({}).value_or(Duration()), Duration(2s)) << "sooner after a failure";
+  clock.advance(10s);
+  EXPECT_EQ(elector.renew({}).error().code, Code::Timeout);
+  EXPECT_FALSE(elector.leading());
+}
+
 }  // namespace
 }  // namespace millrace::runtime
