@@ -185,10 +185,10 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
     look_again(plan, verdict.pause);
     return plan;
   }
-  // A pod follows its Job at once. Where it did not, another process may have made it and taken it
-  // away again, and a cache that lags shows neither that nor why.
+  // A pod follows its Job at once. Where it did not, or where the Job is another's, somebody may
+  // have made it and taken it away again, and a cache that lags shows neither that nor why.
   const Time created = job.metadata.creation_timestamp.value_or(input.now);
-  if (!input.live && input.now >= created + kLateCreate) {
+  if (!input.live && (input.shared || input.now >= created + kLateCreate)) {
     return {.needs_live = true, .actions = {}, .recheck = {}};
   }
   plan.actions.push_back(create_pod(job));

@@ -28,6 +28,9 @@ struct JobInput {
   bool alone = false;
   /// This process saw or created a pod of this Job (by UID) before; false after a restart.
   bool pod_seen = false;
+  /// Another process may have made the pod of this Job already: this one did not make the Job, or
+  /// has tried to make the pod before.
+  bool shared = false;
   /// The same for Jobs of many pods: slot → highest attempt seen.
   std::map<int, int> slots_seen;
   std::optional<Time> last_status_write;        ///< by this process; of Jobs of many pods

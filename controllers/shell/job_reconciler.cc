@@ -86,6 +86,15 @@ void JobReconciler::note_done(const Gathered& gathered, const Action& action) co
   }
 }
 
+bool JobReconciler::is_shared(const Gathered& gathered) const {
+  const api::ObjectMeta& job = gathered.job->metadata;
+  if (!gathered.pods.empty() || gathered.memory.tried) return true;
+  return run_memory_.read(job.label(logic::kRunUidLabel), [&](const RunMemory& m) {
+    const auto known = m.made_jobs.find(job.name);
+    return known == m.made_jobs.end() || known->second.tries > 1;
+  });
+}
+
 logic::JobInput JobReconciler::input_of(const Gathered& gathered) const {
   logic::JobInput input;
   input.now = services_.clock.now();
@@ -94,6 +103,7 @@ logic::JobInput JobReconciler::input_of(const Gathered& gathered) const {
   for (const auto& pod : gathered.pods) input.pods.push_back(pod.get());
   input.alone = services_.config.run_unmanaged_jobs;
   input.pod_seen = gathered.memory.pod_seen;
+  input.shared = is_shared(gathered);
   input.slots_seen = gathered.memory.slots_seen;
   input.last_status_write = gathered.memory.last_status_write;
   input.create_failure = gathered.create_failure;
@@ -126,6 +136,9 @@ Result<runtime::Outcome> JobReconciler::act(Gathered& gathered, const JobPlan& t
   const std::string uid = gathered.job->metadata.uid;
   bool met = false;
   for (const Action& action : todo.actions) {
+    if (action.verb == Action::Verb::Create) {
+      memory_.update(uid, [](JobMemory& m) { m.tried = true; });
+    }
     auto done = actor_.perform(action, stop);
     if (done.ok()) {
       met = met || done->existed;

@@ -32,6 +32,8 @@ class JobReconciler final : public runtime::Reconciler {
   struct Gathered;
   /// What is known of `job`, with `pods` noted.
   JobMemory remember(const api::Job& job, const std::vector<runtime::Ref<api::Pod>>& pods) const;
+  /// Whether its pod may have been made by somebody else, or by an earlier try.
+  bool is_shared(const Gathered& gathered) const;
   void note_done(const Gathered& gathered, const logic::Action& action) const;
   logic::JobInput input_of(const Gathered& gathered) const;
   Result<void> gather_live(Gathered& gathered, const std::stop_token& stop) const;

@@ -3,7 +3,6 @@
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -13,11 +12,17 @@
 
 namespace millrace::shell {
 
+/// A Job that this process tried to make.
+struct MadeJob {
+  int tries = 0;      ///< 2 and more: somebody else may have met it
+  bool made = false;  ///< it was there after the last one
+};
+
 /// Memory of one run.
 struct RunMemory {
   std::optional<Time> last_create;  ///< or begin of calls that needed no status
   std::optional<Time> last_status_write;
-  std::set<std::string> made_jobs;              ///< names of the Jobs that were made for it
+  std::map<std::string, MadeJob> made_jobs;     ///< by name
   std::map<std::string, std::int64_t> applied;  ///< Deployment name → generation after our Apply
   std::optional<logic::CreateFailure> pod_failure;
   int create_failures = 0;  ///< in a row
@@ -26,6 +31,7 @@ struct RunMemory {
 /// Memory of one Job.
 struct JobMemory {
   bool pod_seen = false;
+  bool tried = false;             ///< to make its pod
   std::map<int, int> slots_seen;  ///< Jobs of many pods: slot → highest attempt seen
   std::optional<Time> last_status_write;
   int create_failures = 0;  ///< in a row
@@ -46,6 +52,13 @@ class Memory {
   void update(const std::string& uid, const Change& change) {
     auto map = map_.lock();
     change((*map)[uid]);
+  }
+  /// What `look(const T&)` finds in it, under the lock; of an empty T when nothing is known.
+  template <class Look>
+  auto read(const std::string& uid, const Look& look) const {
+    const auto map = map_.lock();
+    const auto it = map->find(uid);
+    return it == map->end() ? look(T{}) : look(it->second);
   }
   void forget(const std::string& uid) { map_.lock()->erase(uid); }
   std::size_t size() const { return map_.lock()->size(); }

@@ -59,7 +59,9 @@ bool makes_job(const Action& action) {
 /// would be collected again, as fast as the server answers.
 bool repeats_create(const RunMemory& memory, const RunPlan& plan) {
   return std::any_of(plan.actions.begin(), plan.actions.end(), [&](const Action& action) {
-    return makes_job(action) && memory.made_jobs.contains(action.key.name);
+    if (!makes_job(action)) return false;
+    const auto known = memory.made_jobs.find(action.key.name);
+    return known != memory.made_jobs.end() && known->second.made;
   });
 }
 
@@ -271,6 +273,9 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
   std::string version = gathered.run->metadata.resource_version;
   for (const Action& action : todo.actions) {
     Result<ActionResult> done = ActionResult{};
+    if (makes_job(action)) {  // before it is there for the Job controller to see
+      memory_.update(uid, [&](RunMemory& m) { ++m.made_jobs[action.key.name].tries; });
+    }
     if (!action.service_account.empty()) {
       const auto applied = objects_.apply(action, stop);
       if (!applied.ok()) done = fail(Error(applied.error()));
@@ -301,7 +306,10 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
     if (action.verb == Action::Verb::Create) {
       memory_.update(uid, [&](RunMemory& m) {
         m.last_create = now;
-        if (makes_job(action)) m.made_jobs.insert(action.key.name);
+        if (!makes_job(action)) return;
+        MadeJob& job = m.made_jobs[action.key.name];
+        job.made = true;
+        if (done->existed) ++job.tries;
       });
     }
     if (action.verb == Action::Verb::Create || action.verb == Action::Verb::Apply) {

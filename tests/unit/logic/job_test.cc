@@ -61,6 +61,24 @@ TEST(PlanJob, APodThatComesLateIsMadeOnlyAfterALiveLook) {
   EXPECT_EQ(w.log, Texts{"Create Pod " + w.only_pod()});
 }
 
+TEST(PlanJob, ThePodOfAnothersJobIsMadeOnlyAfterALiveLook) {
+  // Found by the simulation (seed 2233): another operator made the pod, stopped the Job and took
+  // the pod away, all within a moment, and the caches of this one lagged.
+  World w;
+  w.put(R"({"kind":"Job","metadata":{"name":"j"},"spec":{"managedBy":"millrace.dev/job-controller",
+      "backoffLimit":0,"completions":1,"parallelism":1,"template":{"spec":{
+      "containers":[{"name":"c","image":"i"}]}}}})");
+  const auto job = w.get<api::Job>("j");
+  JobInput input;
+  input.now = w.now;
+  input.job = &job;
+  EXPECT_EQ(plan_job(input).actions.size(), 1u);
+  input.shared = true;
+  EXPECT_TRUE(plan_job(input).needs_live);
+  input.live = true;
+  EXPECT_EQ(plan_job(input).actions.size(), 1u);
+}
+
 TEST(PlanJob, SuccessIsOneWriteThatTheServerAccepts) {
   World w = with_job();
   w.succeed_pod(w.only_pod());
