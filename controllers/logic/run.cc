@@ -133,6 +133,26 @@ RunPlan end_without_body(const RunInput& input, const Revision& revision, const 
   return plan;
 }
 
+/// The server refused the frozen copy: without one nothing of a graph may begin, or an edit of the
+/// pipeline would leave what has begun without its plan.
+RunPlan wait_for_revision(const RunInput& input) {
+  const CreateFailure& failure = *input.create_failure;
+  const CreateVerdict verdict = judge(failure);
+  crds::PipelineRunStatus status = input.run->status;
+  const std::string what = failure.kind + " " + failure.key.name;
+  RunPlan plan;
+  if (verdict.permanent) {
+    set_failed(status, input, verdict.reason, what + " was refused: " + failure.error.message);
+    set_end(status, input.now);
+  } else {
+    set_going(status, input, verdict.reason,
+              what + " cannot be made yet: " + failure.error.message);
+    look_again(plan, verdict.pause);
+  }
+  propose(plan, input, std::move(status));
+  return plan;
+}
+
 }  // namespace
 
 bool is_terminal(const crds::PipelineRun& run) {
@@ -170,6 +190,9 @@ RunPlan plan_run(const RunInput& input) {
   if (const Error* problem = body_problem(revision)) {
     return end_without_body(input, revision, *problem);
   }
+  const bool refused = !cached && !run.status.start_time && input.create_failure &&
+                       input.create_failure->key.name == revision.name;
+  if (revision.plan && refused && !run.spec.cancel) return wait_for_revision(input);
   RunPlan plan = revision.plan    ? plan_graph(input, revision)
                  : spec.batch_job ? plan_batch(input, revision)
                                   : plan_stream(input, revision);
