@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "controllers/expression/evaluate.h"
 #include "controllers/logic/graph_parts.h"
@@ -700,7 +701,8 @@ void Graph::watch_matrix(Unit& unit) {
   }
   Value outputs = Value::object();
   for (const std::size_t i : all) {
-    for (const auto& [key, value] : units_[i]->state.outputs.members()) {
+    // Const: else one without outputs would get empty ones, after its end.
+    for (const auto& [key, value] : std::as_const(units_[i]->state.outputs).members()) {
       outputs[key].push_back(value);
     }
   }

@@ -1,0 +1,45 @@
+// What the simulation found in the planner of graphs; each of these failed before.
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/logic/graph_world.h"
+
+namespace millrace::logic {
+namespace {
+
+TEST(GraphFound, NothingBeginsBeforeTheFrozenPipelineIsStored) {
+  GraphWorld w(R"({"steps":[{"name":"a","http":{"url":"http://s/"}}]})");
+  RunInput input;
+  input.now = w.now;
+  input.run = &w.run;
+  input.pipeline = &w.pipeline;
+  input.current = &w.revision;
+  EXPECT_EQ(plan_run(input).calls.size(), 1u) << "with the revision's create before it";
+  CreateFailure failure;
+  failure.error.code = Code::Throttled;
+  failure.kind = "ControllerRevision";
+  failure.key = {"ns", w.revision.name};
+  input.create_failure = failure;
+  const RunPlan refused = plan_run(input);
+  EXPECT_TRUE(refused.calls.empty() && refused.actions.empty());
+  ASSERT_TRUE(refused.status.has_value());
+  EXPECT_EQ(refused.status->pipeline_revision, "");
+  EXPECT_EQ(refused.status->start_time, std::nullopt);
+  EXPECT_TRUE(refused.recheck.has_value()) << "it is tried again";
+}
+
+TEST(GraphFound, CombinationsWithoutOutputsStayWithoutThem) {
+  GraphWorld w(
+      R"({"steps":[{"name":"m","container":{"image":"i"},"matrix":{"params":{"x":[1,2]}}}]})");
+  w.settle();
+  w.end_pod("m.0", 0);
+  w.settle();
+  const auto before = w.state("m.0");
+  w.end_pod("m.1", 0);
+  w.settle();
+  EXPECT_EQ(w.state("m.0"), before) << "what has ended does not change";
+  EXPECT_TRUE(w.ended());
+}
+
+}  // namespace
+}  // namespace millrace::logic
