@@ -52,7 +52,11 @@ bool is_ours(const api::Job& job) {
 }  // namespace
 
 Auditor::Auditor(storage::Storage& storage, const Clock& clock, Trace& trace)
-    : clock_(clock), trace_(trace) {
+    : clock_(clock),
+      trace_(trace),
+      graphs_(
+          clock, pods_, runs_, [this](const std::string& what) { complain(what); },
+          [this] { look(); }) {
   for (const char* resource : kResources) {
     subscriptions_.push_back(storage.subscribe(resource, storage.version(), [] {}).value());
   }
@@ -90,6 +94,9 @@ void Auditor::judge(const storage::Event& event) {
   }
   if (event.type == EventType::Deleted) --living_[resource];
   judge_secrets(event);
+  if (resource == "controllerrevisions.apps" && event.type != EventType::Deleted) {
+    graphs_.saw_revision(event.now->key.name, event.now->json);
+  }
   if (resource == "pods") judge_pod(event);
   if (resource == "jobs.batch") judge_job(event);
   if (resource == "pipelineruns.millrace.dev") judge_run(event);
@@ -120,6 +127,13 @@ void Auditor::judge_pod(const storage::Event& event) {
   facts.run_uid = pod.metadata.label(logic::kRunUidLabel);
   facts.attempt = std::atoi(pod.metadata.label(logic::kAttemptLabel).c_str());
   facts.slot = pod.metadata.annotation(logic::kSlotAnnotation);
+  facts.step = pod.metadata.label(logic::kStepLabel);
+  for (const api::ContainerStatus& status : pod.status.container_statuses) {
+    if (!status.state.terminated) continue;
+    const auto said = Value::parse(status.state.terminated->message);
+    const Value* output = said.ok() ? said->find("v") : nullptr;
+    if (output != nullptr) facts.output = output->as_string();
+  }
   const auto* owner = pod.metadata.controller_ref();
   if (owner != nullptr && owner->kind == "Job") facts.job_uid = owner->uid;
   if ((before == "Succeeded" || before == "Failed") && before != facts.phase) {
@@ -146,13 +160,13 @@ void Auditor::judge_new_pod(const PodFacts& pod) {
     return company_ && (remade_.contains(p.job_uid) || remade_.contains(p.uid));
   };
   if (stray(pod)) return;
+  graphs_.judge_pod(pod);
   if (company_ && !is_ours(job->second)) return;  // each may add one that the other has not seen
   int active = 0;
   for (const auto& [uid, other] : pods_) {
-    if (other.gone || other.ended() || stray(other)) continue;
-    const bool lost = other.going && clock_.now() >= *other.going + logic::kLostAfter;
-    if (lost) continue;
-    const bool same_run = !pod.run_uid.empty() && other.run_uid == pod.run_uid;
+    if (!other.alive(clock_.now()) || stray(other)) continue;
+    const bool same_run =
+        !pod.run_uid.empty() && other.run_uid == pod.run_uid && other.step == pod.step;
     if (is_ours(job->second) ? same_run && !other.job_uid.empty()
                              : other.job_uid == pod.job_uid && !other.going) {
       ++active;
@@ -175,7 +189,7 @@ void Auditor::judge_job(const storage::Event& event) {
   }
   const auto it = jobs_.find(uid);
   if (it == jobs_.end()) {
-    judge_new_job(job);
+    judge_new_job(job, event.now->json);
   } else if (logic::is_finished(it->second)) {
     const bool same =
         is_true(it->second.status.conditions, "Complete") ==
@@ -186,9 +200,10 @@ void Auditor::judge_job(const storage::Event& event) {
   jobs_.insert_or_assign(uid, std::move(job));
 }
 
-void Auditor::judge_new_job(const api::Job& job) {
+void Auditor::judge_new_job(const api::Job& job, const std::string& json) {
   if (!is_ours(job)) return;
-  const std::string name = job.metadata.label(logic::kRunUidLabel) + " attempt " +
+  const std::string name = job.metadata.label(logic::kRunUidLabel) + " " +
+                           job.metadata.label(logic::kStepLabel) + " attempt " +
                            job.metadata.label(logic::kAttemptLabel);
   // One whose run is gone is collected with it; a cache that lags may still make it.
   const bool wanted = runs_.contains(job.metadata.label(logic::kRunUidLabel));
@@ -198,6 +213,7 @@ void Auditor::judge_new_job(const api::Job& job) {
     }
     remade_.insert(job.metadata.uid);
   }
+  graphs_.judge_job(job, json, remade_.contains(job.metadata.uid));
 }
 
 // Runs.
@@ -217,9 +233,22 @@ void Auditor::judge_run(const storage::Event& event) {
     }
     ticks_[owner->uid].insert(std::atoll(tick.c_str()));
   }
+  const bool is_step = owner != nullptr && owner->kind == crds::PipelineRun::kResource.kind;
+  if (event.type == EventType::Added && is_step) {
+    if (++made_children_[owner->uid + " " + run.metadata.name] > 1 && runs_.contains(owner->uid) &&
+        !excused_.contains(run.metadata.name)) {
+      complain("run " + run.metadata.name + " was made twice");
+    }
+    graphs_.judge_child(run);
+  }
   const auto it = runs_.find(uid);
-  if (it != runs_.end()) judge_run_change(it->second, run);
-  runs_.insert_or_assign(uid, std::move(run));
+  if (it != runs_.end()) {
+    const crds::PipelineRun before = std::exchange(it->second, run);
+    judge_run_change(before, run);
+    graphs_.judge_change(before, run);
+  } else {
+    runs_.emplace(uid, std::move(run));
+  }
 }
 
 void Auditor::judge_run_change(const crds::PipelineRun& before, const crds::PipelineRun& now) {
@@ -316,7 +345,12 @@ std::vector<std::string> Auditor::unended() const {
 
 void Auditor::judge_ends() {
   for (const auto& [uid, run] : runs_) {
-    if (logic::is_terminal(run)) judge_run_end(run);
+    if (!logic::is_terminal(run)) continue;
+    if (graphs_.is_graph(run)) {
+      graphs_.judge_end(run);
+    } else {
+      judge_run_end(run);
+    }
   }
   for (const auto& [uid, job] : jobs_) {
     if (logic::is_finished(job)) judge_leftovers(job);

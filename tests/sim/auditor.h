@@ -13,26 +13,14 @@
 #include "crds/pipeline.h"
 #include "crds/pipeline_run.h"
 #include "local/storage/storage.h"
+#include "tests/sim/graph_auditor.h"
+#include "tests/sim/pod_facts.h"
 #include "tests/sim/trace.h"
 
 namespace millrace::sim {
 
 /// Stands in every pipeline's environment; must never leave it.
 inline constexpr const char* kSecret = "hunter2-do-not-tell";
-
-/// What is known of one pod, gone ones included.
-struct PodFacts {
-  ObjectKey key;
-  std::string uid;
-  std::string job_uid;  ///< of its controller; empty: none
-  std::string run_uid;  ///< by its label
-  int attempt = 0;
-  std::string phase;
-  std::string slot;
-  std::optional<Time> going;  ///< deletionTimestamp
-  bool gone = false;
-  bool ended() const { return phase == "Succeeded" || phase == "Failed"; }
-};
 
 /// One thread; follows the storage from its beginning.
 class Auditor {
@@ -50,7 +38,12 @@ class Auditor {
   /// Somebody deletes this run himself, perhaps before its tick's record has its UID.
   void excuse_run(const std::string& run_name) { excused_.insert(run_name); }
   /// There are several operators at once.
-  void expect_company() { company_ = true; }
+  void expect_company() {
+    company_ = true;
+    graphs_.expect_company();
+  }
+  /// What concerns steps of graphs.
+  GraphAuditor& graphs() { return graphs_; }
   /// This pod may be made by an operator that stood still: again, or beside another. It has to go.
   void excuse_late(const std::string& pod_name) { late_.insert(pod_name); }
   void complain(const std::string& what);
@@ -77,7 +70,7 @@ class Auditor {
   void judge_pod(const storage::Event& event);
   void judge_new_pod(const PodFacts& pod);
   void judge_job(const storage::Event& event);
-  void judge_new_job(const api::Job& job);
+  void judge_new_job(const api::Job& job, const std::string& json);
   void judge_run(const storage::Event& event);
   void judge_run_change(const crds::PipelineRun& before, const crds::PipelineRun& now);
   void judge_pipeline(const storage::Event& event);
@@ -98,9 +91,11 @@ class Auditor {
   std::map<std::string, crds::Pipeline> pipelines_;      ///< that exist, by UID
   std::set<std::string> uids_;                           ///< of all that ever existed
   std::map<std::string, int> made_pods_;                 ///< by name, those with a Job
-  std::map<std::string, int> made_jobs_;                 ///< by run UID and attempt
+  std::map<std::string, int> made_jobs_;                 ///< by run UID, step and attempt
+  std::map<std::string, int> made_children_;             ///< by run UID and name
   std::map<std::string, int> made_ticks_;                ///< by pipeline UID and tick
   std::map<std::string, std::set<std::int64_t>> ticks_;  ///< pipeline UID → ticks that had a run
+  GraphAuditor graphs_;
   std::set<std::string> excused_;
   std::set<std::string> remade_;  ///< UIDs of Jobs and pods made a second time
   std::set<std::string> late_;    ///< pods whose create may come late

@@ -19,6 +19,21 @@ Error error_of(Code code, int status, std::string message) {
   return error;
 }
 
+/// `text` of JSON without members dependsOn.
+std::string without_order(std::string text) {
+  constexpr std::string_view kMember = R"("dependsOn":[)";
+  for (std::size_t at = 0; (at = text.find(kMember, at)) != std::string::npos;) {
+    std::size_t end = text.find(']', at) + 1;
+    if (text[end] == ',') {
+      ++end;
+    } else if (text[at - 1] == ',') {
+      --at;
+    }
+    text.erase(at, end - at);
+  }
+  return text;
+}
+
 bool is_bookmark(const std::string& line) { return line.starts_with(R"({"type":"BOOKMARK")"); }
 
 }  // namespace
@@ -27,8 +42,9 @@ bool is_bookmark(const std::string& line) { return line.starts_with(R"({"type":"
 /// within one piece: a server never goes back behind what it has sent.
 class FaultyClient::Stream final : public client::ByteStream {
  public:
-  Stream(FaultyClient& owner, std::unique_ptr<client::ByteStream> source)
-      : owner_(owner), source_(std::move(source)) {}
+  Stream(FaultyClient& owner, const api::ApiResource& resource,
+         std::unique_ptr<client::ByteStream> source)
+      : owner_(owner), resource_(resource), source_(std::move(source)) {}
 
   Result<std::string> read(SteadyTime deadline) override {
     Random& random = owner_.random_;
@@ -72,7 +88,7 @@ class FaultyClient::Stream final : public client::ByteStream {
     rest_ += *piece;
     std::size_t begin = 0;
     for (std::size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos;) {
-      lines_.push_back(rest_.substr(begin, end + 1 - begin));
+      lines_.push_back(*owner_.seen(resource_, rest_.substr(begin, end + 1 - begin)));
       begin = end + 1;
     }
     rest_.erase(0, begin);
@@ -137,6 +153,7 @@ class FaultyClient::Stream final : public client::ByteStream {
   }
 
   FaultyClient& owner_;
+  const api::ApiResource resource_;
   std::unique_ptr<client::ByteStream> source_;
   std::string rest_;               ///< of a line that is not whole yet
   std::deque<std::string> lines_;  ///< not given yet
@@ -186,7 +203,8 @@ std::optional<Error> FaultyClient::read_fault(const std::string& what) {
 Result<std::string> FaultyClient::write(const std::string& what, bool is_event, bool is_pod_create,
                                         const Call& call) {
   const std::string head = name_ + " " + what;
-  if (!is_event) ++writes;
+  if (about_to) about_to(what);
+  if (!is_event && what.find(" leases/") == std::string::npos) ++writes;
   const bool dies = crash_in && --*crash_in <= 0;
   if (dies && !crash_after_effect) {
     trace_.add(head + ": dies before it");
@@ -221,14 +239,14 @@ Result<std::string> FaultyClient::write(const std::string& what, bool is_event, 
 Result<std::string> FaultyClient::get_text(const api::ApiResource& resource, const ObjectKey& key,
                                            const client::CallOptions& options) {
   if (auto error = read_fault("get " + std::string(resource.plural))) return fail(*error);
-  return reader_.get_text(resource, key, options);
+  return seen(resource, reader_.get_text(resource, key, options));
 }
 
 Result<std::string> FaultyClient::list_text(const api::ApiResource& resource, const std::string& ns,
                                             const client::ListOptions& list,
                                             const client::CallOptions& options) {
   if (auto error = read_fault("list " + std::string(resource.plural))) return fail(*error);
-  return reader_.list_text(resource, ns, list, options);
+  return seen(resource, reader_.list_text(resource, ns, list, options));
 }
 
 Result<std::unique_ptr<client::ByteStream>> FaultyClient::watch(
@@ -241,7 +259,8 @@ Result<std::unique_ptr<client::ByteStream>> FaultyClient::watch(
   trace_.add(name_ + " watch " + std::string(resource.plural) + " from " +
              (watch.send_initial_events ? "the list" : watch.resource_version));
   MR_ASSIGN(auto stream, reader_.watch(resource, ns, watch, options));
-  return std::unique_ptr<client::ByteStream>(std::make_unique<Stream>(*this, std::move(stream)));
+  return std::unique_ptr<client::ByteStream>(
+      std::make_unique<Stream>(*this, resource, std::move(stream)));
 }
 
 Result<std::string> FaultyClient::create_text(const api::ApiResource& resource,
@@ -260,7 +279,7 @@ Result<std::string> FaultyClient::create_text(const api::ApiResource& resource,
   }
   const bool event = resource.plural == "events";
   return write("create " + std::string(resource.plural) + "/" + name, event, pod,
-               [&] { return writer_.create_text(resource, ns, text, options); });
+               [&] { return seen(resource, writer_.create_text(resource, ns, text, options)); });
 }
 
 Result<std::string> FaultyClient::replace_text(const api::ApiResource& resource,
@@ -284,6 +303,10 @@ Result<std::string> FaultyClient::patch_text(const api::ApiResource& resource, c
       text = value->dump();
     }
   }
+  const bool record = resource.plural == "pipelineruns" && patch.subresource == "status";
+  if (mutation == Mutation::SkipRecords && record && random_.chance(200)) {
+    return pretend(resource, key, body, options);
+  }
   const std::string what = "patch " + std::string(resource.plural) + "/" + key.name +
                            (patch.subresource.empty() ? std::string() : "/" + patch.subresource);
   return write(what, resource.plural == "events", false,
@@ -298,6 +321,30 @@ Result<std::string> FaultyClient::delete_text(const api::ApiResource& resource,
   if (mutation == Mutation::DropPreconditions) sent.uid.clear();
   return write("delete " + std::string(resource.plural) + "/" + key.name, false, false,
                [&] { return writer_.delete_text(resource, key, sent, options); });
+}
+
+Result<std::string> FaultyClient::raw_get(std::string_view path,
+                                          const client::CallOptions& options) {
+  if (auto error = read_fault("get " + std::string(path))) return fail(*error);
+  return reader_.raw_get(path, options);
+}
+
+Result<std::string> FaultyClient::seen(const api::ApiResource& resource,
+                                       Result<std::string> text) const {
+  const bool broken =
+      mutation == Mutation::IgnoreOrder && resource.plural == "controllerrevisions" && text.ok();
+  return broken ? Result<std::string>(without_order(*std::move(text))) : text;
+}
+
+Result<std::string> FaultyClient::pretend(const api::ApiResource& resource, const ObjectKey& key,
+                                          std::string_view patch,
+                                          const client::CallOptions& options) {
+  trace_.add(name_ + " status of " + key.name + ": pretended");
+  MR_ASSIGN(const std::string text, reader_.get_text(resource, key, options));
+  MR_ASSIGN(Value object, Value::parse(text));
+  MR_ASSIGN(const Value operations, Value::parse(patch));
+  object["status"] = *operations.items().back().find("value");
+  return object.dump();
 }
 
 }  // namespace millrace::sim

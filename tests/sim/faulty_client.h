@@ -37,6 +37,8 @@ enum class Mutation {
   DropPreconditions,  ///< resourceVersion and UID are left out of writes
   ForgetEvents,       ///< now and then a watch leaves out an event
   RepeatCreates,      ///< names of pods are changed, so that a second try makes a second one
+  IgnoreOrder,        ///< frozen pipelines are read without what their steps depend on
+  SkipRecords,        ///< now and then a run's status is said to be written, and is not
 };
 
 /// Reader and Writer over an honest client. One thread.
@@ -49,12 +51,14 @@ class FaultyClient final : public client::Reader, public client::Writer {
   Mutation mutation = Mutation::None;
   /// Called when the process stands still before a write ("create pods/a"); may be empty.
   std::function<void(const std::string& what)> stand_still;
+  /// Told of each write before anything else; may be empty.
+  std::function<void(const std::string& what)> about_to;
   /// Writes from now until the process dies, in the place of the last one, or after its effect.
   std::optional<int> crash_in;
   bool crash_after_effect = false;
   /// Pods are refused for want of quota.
   bool quota_used_up = false;
-  int writes = 0;
+  int writes = 0;  ///< without those of events and leases
 
   Result<std::string> get_text(const api::ApiResource& resource, const ObjectKey& key,
                                const client::CallOptions& options) override;
@@ -78,6 +82,7 @@ class FaultyClient final : public client::Reader, public client::Writer {
   Result<std::string> delete_text(const api::ApiResource& resource, const ObjectKey& key,
                                   const client::DeleteOptions& del,
                                   const client::CallOptions& options) override;
+  Result<std::string> raw_get(std::string_view path, const client::CallOptions& options) override;
 
  private:
   class Stream;
@@ -87,6 +92,11 @@ class FaultyClient final : public client::Reader, public client::Writer {
                             const Call& call);
   std::optional<Error> fault(bool of_write);
   std::optional<Error> read_fault(const std::string& what);
+  /// What is read of `resource`, broken if that is wanted.
+  Result<std::string> seen(const api::ApiResource& resource, Result<std::string> text) const;
+  /// The answer to a write of a status that is not done.
+  Result<std::string> pretend(const api::ApiResource& resource, const ObjectKey& key,
+                              std::string_view patch, const client::CallOptions& options);
 
   client::Reader& reader_;
   client::Writer& writer_;

@@ -84,6 +84,7 @@ void Kubelet::meet(const Value& pod) {
     life.fails_at = static_cast<std::size_t>(
         random_.below(static_cast<int>(life.init.size() + life.main.size())));
     life.exit_code = random_.between(1, 3) == 3 ? 137 : random_.between(1, 9);
+    if (!random_.chance(100)) life.word = "o" + std::to_string(random_.below(1000000));
     life.pulls = random_.chance(60);
     life.silent = random_.chance(40) && !calm_;
     life.bound = !text(pod, {"spec", "nodeName"}).empty();
@@ -166,6 +167,9 @@ Value Kubelet::statuses(const std::vector<std::string>& list, std::size_t first,
     if (index < life.stage) {
       state["terminated"] = Value::object(
           {{"exitCode", 0}, {"reason", "Completed"}, {"startedAt", now}, {"finishedAt", now}});
+      if (!life.word.empty()) {
+        state["terminated"]["message"] = Value::object({{"v", life.word}}).dump();
+      }
     } else if (index == life.stage && exit_code) {
       state["terminated"] = Value::object({{"exitCode", *exit_code},
                                            {"reason", *exit_code == 137 ? "OOMKilled" : "Error"},

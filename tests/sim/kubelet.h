@@ -41,6 +41,7 @@ class Kubelet {
     Fate fate = Fate::Succeed;
     std::size_t fails_at = 0;
     int exit_code = 1;
+    std::string word;       ///< its output `v`; empty: it says nothing
     std::size_t stage = 0;  ///< containers that have ended
     bool bound = false;
     bool running = false;

@@ -34,12 +34,10 @@ int failures(Mutation mutation, std::uint64_t count) {
   return failed;
 }
 
-constexpr std::uint64_t kSeeds = 50;  ///< of one test; the program runs thousands, see README
+constexpr std::uint64_t kSeeds = 20;  ///< of one test; the program runs thousands, see README
 
 TEST(Sim, PromisesHoldA) { run_seeds(1, kSeeds); }
 TEST(Sim, PromisesHoldB) { run_seeds(1 + kSeeds, kSeeds); }
-TEST(Sim, PromisesHoldC) { run_seeds(1 + 2 * kSeeds, kSeeds); }
-TEST(Sim, PromisesHoldD) { run_seeds(1 + 3 * kSeeds, kSeeds); }
 
 TEST(Sim, ASeedIsOneHistory) {
   for (const std::uint64_t seed : {3u, 17u, 42u}) {

@@ -11,6 +11,7 @@
 #include "local/apiserver/direct_client.h"
 #include "local/storage/storage.h"
 #include "tests/sim/auditor.h"
+#include "tests/sim/calls.h"
 #include "tests/sim/kubelet.h"
 #include "tests/sim/random.h"
 #include "tests/sim/trace.h"
@@ -53,6 +54,7 @@ struct Process {
   std::string name;
   FaultyClient client;
   std::unique_ptr<MetricsRegistry> metrics;
+  std::unique_ptr<Calls> calls;
   std::unique_ptr<shell::Operator> oper;  ///< null while it is dead
   SteadyTime back_at{};                   ///< when it is started again
   SteadyTime stands_until{};
@@ -70,6 +72,7 @@ class Simulation {
   /// Let one piece of work of the operator happen; false when it has none.
   bool step(Process& process);
   void crash(Process& process);
+  void judge_leaders();
   void arm(Process& process);
   /// Something happens somewhere.
   void move(bool storm);
@@ -104,6 +107,7 @@ class Simulation {
   int generation_ = 0;
   int crashes_ = 0;
   bool nested_ = false;
+  bool lease_ = false;  ///< the operators contend for a lease
   bool calm_ = false;
 };
 
@@ -138,6 +142,7 @@ Simulation::Simulation(const SimOptions& options)
 void Simulation::choose() {
   habits_.batch = !random_.chance(150);
   habits_.schedule = !habits_.batch || random_.chance(250);
+  habits_.graph = random_.chance(500);
   habits_.stream = random_.chance(200);
   habits_.jobs = random_.chance(300);
   if (habits_.jobs) auditor_.expect_all_jobs();
@@ -145,10 +150,11 @@ void Simulation::choose() {
   habits_.edits = random_.chance(300);
   habits_.forges = random_.chance(300);
   habits_.clock = random_.chance(200);
+  if (habits_.clock) auditor_.graphs().expect_jumps();
   user_ =
       std::make_unique<User>(honest_, clock_, auditor_, kubelet_, random_.split(), trace_, habits_);
-  // Open: two operators at once may take turns in applying a stream's Deployment without end.
-  const int count = random_.chance(350) && !habits_.stream ? 2 : 1;
+  const int count = random_.chance(350) ? 2 : 1;
+  lease_ = random_.chance(count > 1 ? 500 : 150);
   if (count > 1) user_->expect_company();
   if (count > 1) auditor_.expect_company();
   for (int i = 0; i < count; ++i) {
@@ -157,6 +163,11 @@ void Simulation::choose() {
     Process& process = *processes_.back();
     process.client.rates = storm_rates();
     process.client.mutation = options_.mutation;
+    process.client.about_to = [this, &process](const std::string& what) {
+      const bool acts = what.find(" leases/") == std::string::npos;
+      if (acts && !process.oper->working()) auditor_.complain(process.name + " acts too early");
+      if (acts && process.oper->lease_lost()) auditor_.complain(process.name + " acts on");
+    };
     process.client.stand_still = [this, &process](const std::string& what) {
       stand_still(process, what);
     };
@@ -188,14 +199,18 @@ void Simulation::start(Process& process) {
   ++generation_;
   trace_.add(process.name + " starts");
   shell::OperatorSettings settings;
-  settings.leader_elect = false;
+  settings.leader_elect = lease_;
+  settings.lease_namespace = "default";
   settings.identity = process.name + "-" + std::to_string(generation_);
   settings.seed = static_cast<std::uint32_t>(random_.next() | 1);
   settings.config.run_unmanaged_jobs = habits_.jobs;
   process.metrics = std::make_unique<MetricsRegistry>();
   const runtime::Env env{clock_, pause_, *process.metrics, log_};
-  process.oper =
-      std::make_unique<shell::Operator>(process.client, process.client, std::move(settings), env);
+  process.calls =
+      std::make_unique<Calls>(clock_, auditor_.graphs(), random_.split(), trace_, process.name);
+  process.calls->hinder = process.client.rates.throttle;
+  process.oper = std::make_unique<shell::Operator>(process.client, process.client,
+                                                   std::move(settings), env, process.calls.get());
   if (!calm_) arm(process);
 }
 
@@ -209,6 +224,7 @@ void Simulation::arm(Process& process) {
 void Simulation::crash(Process& process) {
   ++crashes_;
   process.oper.reset();
+  process.calls.reset();
   process.metrics.reset();
   process.client.crash_in.reset();
   process.back_at = clock_.steady() + milliseconds(random_.chance(500) ? 0 : random_.below(90000));
@@ -221,17 +237,33 @@ bool Simulation::step(Process& process) {
     return true;
   }
   if (clock_.steady() < process.stands_until) return false;
-  const int parts = shell::Operator::parts();
+  const int parts = shell::Operator::parts() + 1;
   const int first = random_.below(parts);
   try {
     for (int i = 0; i < parts; ++i) {
-      if (process.oper->step((first + i) % parts)) return true;
+      const int part = (first + i) % parts;
+      const bool did = part + 1 == parts ? process.calls->step() : process.oper->step(part);
+      judge_leaders();
+      if (process.oper->lease_lost()) {
+        trace_.add(process.name + " has lost the lease");
+        crash(process);
+      }
+      if (did) return true;
     }
   } catch (const Crash&) {
     crash(process);
     return true;
   }
   return false;
+}
+
+/// Whoever thinks that it leads is the only one, at every moment.
+void Simulation::judge_leaders() {
+  int leaders = 0;
+  for (const auto& process : processes_) {
+    if (process->oper && process->oper->leading()) ++leaders;
+  }
+  if (leaders > 1) auditor_.complain("two operators lead at once");
 }
 
 bool Simulation::move_world() {
@@ -308,8 +340,12 @@ std::optional<SteadyTime> Simulation::next_due() const {
   std::optional<SteadyTime> next;
   const auto add = [&](SteadyTime due) { next = std::min(next.value_or(due), due); };
   for (const auto& process : processes_) {
-    add(process->oper ? std::max(process->oper->next_due(), process->stands_until)
-                      : process->back_at);
+    if (!process->oper) {
+      add(process->back_at);
+      continue;
+    }
+    add(std::max(process->oper->next_due(), process->stands_until));
+    if (const auto due = process->calls->next_due()) add(std::max(*due, process->stands_until));
   }
   if (const auto due = kubelet_.next_due()) add(*due);
   if (const auto due = api_.next_due()) add(*due);
@@ -338,6 +374,8 @@ void Simulation::settle(Duration limit, bool (Simulation::*done)() const) {
     moved = kubelet_.step() || moved;
     moved = api_.work_once() || moved;
     auditor_.look();
+    moved = user_->decide() || moved;
+    auditor_.look();
     if (moved) {
       if (++idle > 20000) return auditor_.complain("it never comes to rest");
       continue;
@@ -362,6 +400,7 @@ void Simulation::rest() {
     process->client.rates = {};
     process->client.crash_in.reset();
     process->client.quota_used_up = false;
+    if (process->calls) process->calls->hinder = 0;
     process->stands_until = {};
   }
   settle(hours(12), &Simulation::ended);

@@ -4,6 +4,8 @@
 #include "controllers/logic/job_tally.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/run.h"
+#include "kubeclient/codec/json_writer.h"
+#include "tests/support/random_graph.h"
 
 namespace millrace::sim {
 namespace {
@@ -77,9 +79,96 @@ void User::begin() {
         "catchUpLimit":100,"concurrencyPolicy":")" +
                          std::string(policies[random_.below(3)]) + R"("})");
   }
+  if (habits_.graph) draw_graphs();
   if (habits_.stream) {
     pipeline("flow", R"("streamJob":{"microServices":[{"name":"a","replicas":2,"spec":{
         "containers":[{"name":"a","image":"i","ports":[{"containerPort":80}]}]}}]})");
+  }
+}
+
+/// The spec of graph number `number`, with null for what it does not have, as a merge wants it.
+std::string User::draw_graph(int number) {
+  const auto dice = [this](unsigned n) {
+    return static_cast<unsigned>(random_.below(static_cast<int>(n)));
+  };
+  if (number + 1 == graphs_) return support::draw_belt(dice);
+  support::GraphChoices choices;
+  choices.people = choices.manifests = choices.matrices = choices.stages = choices.limits = true;
+  choices.data = true;
+  if (number > 0) choices.children.push_back("g" + std::to_string(number - 1));
+  if (habits_.batch) choices.children.push_back("p");
+  Value spec = Value::parse(support::draw_graph(choices, dice).spec).value();
+  for (const char* field : {"stages", "onError", "finally", "parallelism", "finallyTimeout"}) {
+    if (spec.find(field) == nullptr) spec[field] = Value();
+  }
+  return spec.dump();
+}
+
+void User::draw_graphs() {
+  graphs_ = random_.between(2, 4);
+  for (int i = 0; i < graphs_; ++i) {
+    Value pipeline = Value::object({{"apiVersion", "millrace.dev/v1"}, {"kind", "Pipeline"}});
+    pipeline["metadata"] = Value::object({{"name", "g" + std::to_string(i)}});
+    Value& spec = pipeline["spec"] = Value::parse(draw_graph(i)).value();
+    std::erase_if(spec.members(), [](const auto& member) { return member.second.is_null(); });
+    if (random_.chance(200)) {
+      const char* policies[] = {"Queue", "Reject", "Replace"};
+      spec["concurrency"] = Value::object(
+          {{"limit", random_.between(1, 2)}, {"onConflict", policies[random_.below(3)]}});
+    }
+    create(crds::Pipeline::kResource, pipeline.dump());
+  }
+}
+
+void User::give(const crds::PipelineRun& run, const std::string& step, bool yes) {
+  Value approvals = Value::array();
+  for (const crds::Approval& approval : run.spec.approvals) {
+    if (approval.step != step) approvals.push_back(codec::to_value(approval));
+  }
+  approvals.push_back(
+      Value::object({{"step", step}, {"decision", yes ? "Approve" : "Reject"}, {"by", "alice"}}));
+  merge(crds::PipelineRun::kResource, api::key_of(run.metadata),
+        Value::object({{"spec", Value::object({{"approvals", std::move(approvals)}})}}).dump());
+}
+
+namespace {
+
+bool is_decided(const crds::PipelineRun& run, const std::string& step) {
+  for (const crds::Approval& approval : run.spec.approvals) {
+    if (approval.step == step) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool User::decide() {
+  for (const auto& [uid, run] : auditor_.runs()) {
+    if (logic::is_terminal(run) || run.spec.cancel || run.metadata.deletion_timestamp) continue;
+    for (const crds::StepState& state : run.status.step_states) {
+      if (!state.waiting || state.waiting->reason != "Approval" || is_decided(run, state.name)) {
+        continue;
+      }
+      give(run, state.name, random_.chance(700));
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Decide about a step that waits for it, or that may come to wait for it.
+void User::approve() {
+  if (random_.chance(700)) {
+    decide();
+    return;
+  }
+  const auto* run = some_run();
+  if (run == nullptr || logic::is_terminal(*run)) return;
+  for (const auto& [uid, pipeline] : auditor_.pipelines()) {
+    if (pipeline.metadata.name != run->spec.ref_pipeline) continue;
+    for (const crds::Step& step : pipeline.spec.steps) {
+      if (step.approval && !is_decided(*run, step.name)) return give(*run, step.name, true);
+    }
   }
 }
 
@@ -88,7 +177,8 @@ void User::act() {
   const auto add = [&](bool wanted, int weight, void (User::*what)()) {
     for (int i = 0; wanted && i < weight; ++i) choices.push_back(what);
   };
-  add(habits_.batch || habits_.stream, 6, &User::start_run);
+  add(habits_.batch || habits_.stream || habits_.graph, 6, &User::start_run);
+  add(habits_.graph, 3, &User::approve);
   add(true, 1, &User::cancel_run);
   add(habits_.jobs, 4, &User::create_job);
   add(habits_.deletes, 1, &User::delete_run);
@@ -101,12 +191,21 @@ void User::act() {
 }
 
 void User::start_run() {
-  const bool stream = habits_.stream && (!habits_.batch || random_.chance(300));
-  std::string spec = R"("refPipeline":")" + std::string(stream ? "flow" : "p") + "\"";
-  if (!stream) {
+  std::vector<std::string> choices;
+  if (habits_.batch) choices.insert(choices.end(), 2, "p");
+  if (habits_.stream) choices.emplace_back("flow");
+  for (int i = 0; i < graphs_; ++i) choices.push_back("g" + std::to_string(i));
+  const std::string pipeline =
+      choices[static_cast<std::size_t>(random_.below(static_cast<int>(choices.size())))];
+  std::string spec = R"("refPipeline":")" + pipeline + "\"";
+  const auto* other = pipeline[0] == 'g' && random_.chance(150) ? some_run() : nullptr;
+  if (other != nullptr && other->spec.ref_pipeline == pipeline && logic::is_terminal(*other)) {
+    spec += R"(,"retryOf":")" + other->metadata.name + "\"";
+  }
+  if (pipeline != "flow") {
     spec += R"(,"maxRetryCount":)" + std::to_string(random_.below(4));
     const char* timeouts[] = {"30s", "2m", "10m", "0s"};
-    if (random_.chance(500)) {
+    if (random_.chance(pipeline == "p" ? 500 : 200)) {
       spec += R"(,"timeout":")" + std::string(timeouts[random_.below(4)]) + "\"";
     }
   }
@@ -132,6 +231,12 @@ void User::cancel_run() {
 void User::delete_run() {
   if (const auto* run = some_run()) {
     auditor_.excuse_run(run->metadata.name);
+    for (const auto& [uid, child] : auditor_.runs()) {
+      const auto* owner = child.metadata.controller_ref();
+      if (owner != nullptr && owner->uid == run->metadata.uid) {
+        auditor_.excuse_run(child.metadata.name);
+      }
+    }
     remove(crds::PipelineRun::kResource, api::key_of(run->metadata));
   }
 }
@@ -178,6 +283,11 @@ void User::edit_pipeline() {
   if (habits_.batch) {
     merge(crds::Pipeline::kResource, {kNamespace, "p"},
           R"({"spec":{"batchJob":{"processors":[)" + processors(random_.between(1, 3)) + "]}}}");
+  }
+  if (graphs_ > 0 && random_.chance(500)) {
+    const int number = random_.below(graphs_);
+    merge(crds::Pipeline::kResource, {kNamespace, "g" + std::to_string(number)},
+          R"({"spec":)" + draw_graph(number) + "}");
   }
   if (habits_.stream && random_.chance(500)) {
     merge(crds::Pipeline::kResource, {kNamespace, "flow"},

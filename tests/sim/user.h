@@ -19,6 +19,7 @@ struct Habits {
   bool batch = true;
   bool schedule = false;
   bool stream = false;
+  bool graph = false;    ///< pipelines of steps
   bool jobs = false;     ///< Jobs of their own; nobody but us runs them
   bool deletes = false;  ///< runs, pods, Jobs
   bool edits = false;    ///< pipelines that are in use
@@ -38,6 +39,8 @@ class User {
   void begin();
   /// Do something.
   void act();
+  /// Decide what somebody waits for; false when nobody does. For when everything is to end.
+  bool decide();
   /// End the schedules, so that everything comes to rest.
   void stop_schedules();
   /// Delete everything.
@@ -54,6 +57,10 @@ class User {
   void delete_job();
   void edit_pipeline();
   void forge();
+  void approve();
+  void draw_graphs();
+  std::string draw_graph(int number);
+  void give(const crds::PipelineRun& run, const std::string& step, bool yes);
   void create_job();
   void set_clock();
   /// Some run, or null.
@@ -69,6 +76,7 @@ class User {
   Trace& trace_;
   Habits habits_;
   int counter_ = 0;
+  int graphs_ = 0;  ///< pipelines g0, g1, ...; the last one is a belt
   bool alone_ = true;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "tests/support/random_graph.h"
 #include "tests/unit/logic/graph_world.h"
 
 namespace millrace::logic {
@@ -14,42 +15,10 @@ namespace {
 using namespace std::chrono_literals;
 using crds::StepPhase;
 
-struct Drawn {
-  std::string json;
-  std::map<std::string, bool> tolerated;
-};
+using Drawn = support::DrawnGraph;
 
 Drawn draw(std::mt19937& random) {
-  const auto one_in = [&](unsigned n) { return random() % n == 0; };
-  Drawn out;
-  const auto list = [&](const std::string& prefix, std::size_t count) {
-    std::string text;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string name = prefix + std::to_string(i);
-      std::string step = R"({"name":")" + name + "\"";
-      const auto kind = random() % 5;
-      step += kind < 2   ? R"(,"container":{"image":"i"})"
-              : kind < 4 ? R"(,"http":{"url":"http://s/"})"
-                         : R"(,"wait":{"duration":")" + std::to_string(random() % 5) + "s\"}";
-      std::string needs;
-      for (std::size_t j = 0; j < i; ++j) {
-        if (one_in(3)) needs += (needs.empty() ? "\"" : ",\"") + prefix + std::to_string(j) + "\"";
-      }
-      if (!needs.empty()) step += ",\"dependsOn\":[" + needs + "]";
-      if (one_in(5)) step += one_in(2) ? R"(,"when":"false")" : R"(,"when":"run.attempt > 0")";
-      out.tolerated[name] = one_in(5);
-      if (out.tolerated[name]) step += R"(,"continueOnError":true)";
-      if (one_in(3)) step += R"(,"retry":{"limit":)" + std::to_string(1 + random() % 2) + "}";
-      text += (i == 0 ? "" : ",") + step + "}";
-    }
-    return text;
-  };
-  out.json = "{\"steps\":[" + list("s", 1 + random() % 8) + "]";
-  if (one_in(2)) out.json += ",\"onError\":[" + list("e", 1 + random() % 2) + "]";
-  if (one_in(2)) out.json += ",\"finally\":[" + list("f", 1 + random() % 2) + "]";
-  if (one_in(4)) out.json += ",\"parallelism\":2";
-  out.json += "}";
-  return out;
+  return support::draw_graph({}, [&](unsigned n) { return static_cast<unsigned>(random() % n); });
 }
 
 /// What really happened, whatever the status says.
@@ -144,8 +113,8 @@ void check_end(GraphWorld& w, const Drawn& drawn, const Truth& truth, bool cance
 void walk(unsigned seed, bool trouble) {
   std::mt19937 random(seed);
   const Drawn drawn = draw(random);
-  SCOPED_TRACE("seed " + std::to_string(seed) + " " + drawn.json);
-  GraphWorld w(drawn.json, R"(,"maxRetryCount":)" + std::to_string(random() % 3));
+  SCOPED_TRACE("seed " + std::to_string(seed) + " " + drawn.spec);
+  GraphWorld w(drawn.spec, R"(,"maxRetryCount":)" + std::to_string(random() % 3));
   Truth truth;
   w.begun = [&](const std::string& entry) { check_begin(w, truth, entry); };
   if (trouble) w.lose_status = [&] { return random() % 4 == 0; };
