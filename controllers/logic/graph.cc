@@ -223,6 +223,11 @@ void Graph::advance(Group group) {
     }
     start(unit);
     if (unit.state.state == StepPhase::Running && !unit.state.of.empty()) ++busy[unit.node];
+    if (is_matrix(unit)) {  // some of its combinations may run already
+      for (const std::size_t one : combinations(unit.node)) {
+        if (units_[one]->state.state == StepPhase::Running) ++busy[unit.node];
+      }
+    }
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Unit& unit = *units_[i];

@@ -136,6 +136,11 @@ void Graph::expand(Unit& unit) {
     Unit& one = add_unit(name + "." + std::to_string(i), node_index);
     one.state.of = name;
     one.state.matrix = std::move(combined[i]);
+    if (!stands(one)) continue;
+    one.state.attempt = 1;  // begun already; the status that says so is still to come
+    one.state.state = StepPhase::Running;
+    one.state.started_at = truncate_to_second(input_.now);
+    watch(one);
   }
   watch_matrix(unit);
 }

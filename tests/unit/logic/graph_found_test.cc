@@ -41,5 +41,19 @@ TEST(GraphFound, CombinationsWithoutOutputsStayWithoutThem) {
   EXPECT_TRUE(w.ended());
 }
 
+TEST(GraphFound, CombinationsBegunBeforeTheFirstStatusAreNotBegunAgain) {
+  GraphWorld w(
+      R"({"steps":[{"name":"m","container":{"image":"i"},"matrix":{"params":{"x":[1,2]}}}]})");
+  w.lose_status = [] { return true; };
+  for (int i = 0; i < 3; ++i) w.step();
+  const RunPlan next = w.plan();
+  EXPECT_TRUE(next.actions.empty()) << "each of them would put the first status off again";
+  w.lose_status = nullptr;
+  w.end_pod("m.0", 0);
+  w.end_pod("m.1", 0);
+  w.advance(std::chrono::seconds(2));
+  EXPECT_TRUE(w.ended()) << w.states();
+}
+
 }  // namespace
 }  // namespace millrace::logic
