@@ -11,6 +11,7 @@ class Drawer {
 
   DrawnGraph draw() {
     staged_ = choices_.stages && one_in(3);
+    reads_ = choices_.data && !one_in(3);
     const std::size_t count = 1 + dice_(8);
     std::string spec = "{\"steps\":[" + list("s", count) + "]";
     if (staged_) spec += R"(,"stages":["one","two"])";
@@ -81,7 +82,7 @@ class Drawer {
   }
 
   std::string condition(const std::vector<Known>& readable) {
-    if (choices_.data && !readable.empty() && one_in(2)) {
+    if (reads_ && !readable.empty() && one_in(2)) {
       const Known& other = readable[dice_(static_cast<unsigned>(readable.size()))];
       return R"(,"when":"steps.)" + other.name + ".status == 'Succeeded'\"";
     }
@@ -109,7 +110,7 @@ class Drawer {
   /// `"V_s0":"{{ ... }}"`, one for each step that is read.
   std::vector<std::pair<std::string, std::string>> inputs(const std::vector<Known>& readable) {
     std::vector<std::pair<std::string, std::string>> out;
-    if (!choices_.data) return out;
+    if (!reads_) return out;
     for (const Known& other : readable) {
       const bool has_output = other.kind == Kind::Container || other.kind == Kind::Call;
       if (has_output) {
@@ -175,6 +176,7 @@ class Drawer {
   DrawnGraph out_;
   std::vector<Known> known_;  ///< of earlier groups
   bool staged_ = false;
+  bool reads_ = false;  ///< steps read what others gave
 };
 
 }  // namespace

@@ -17,9 +17,9 @@ struct GraphChoices {
   bool matrices = false;
   bool stages = false;
   bool limits = false;  ///< timeouts of steps and of finally, short pauses of retries
-  /// Steps that have results give an output `v`, and others read it: containers in variables, calls
-  /// in members of the body. `V_<step>` holds its output as JSON, "none" when there is none;
-  /// `S_<step>` its status.
+  /// Steps that have results give an output `v`, and in most graphs others read it: containers in
+  /// variables, calls in members of the body. `V_<step>` holds its output as JSON, "none" when
+  /// there is none; `S_<step>` its status.
   bool data = false;
 };
 
