@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kubeclient/api/job.h"
 #include "kubeclient/base/duration.h"
 #include "kubeclient/base/time_format.h"
 
@@ -90,8 +91,14 @@ crds::PipelineRunStatus carried_status(const RunInput& input, const std::string&
 void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus status) {
   fit_budget(status);
   const crds::PipelineRunStatus& before = input.run->status;
-  // A call that may be sent without a record of its own: its answer may come before the first one.
-  const std::optional<Time> begun = plan.calls.empty() ? input.last_create : input.now;
+  // A Job that is made now, and a call that may be sent without a record of its own, may come to
+  // its end before this status would be old.
+  const bool makes =
+      !plan.calls.empty() ||
+      std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
+        return action.verb == Action::Verb::Create && action.resource == api::Job::kResource;
+      });
+  const std::optional<Time> begun = makes ? input.now : input.last_create;
   const WriteDecision decision =
       decide_write(before, status, begun, input.last_status_write, input.now);
   if (decision.wait) look_again(plan, *decision.wait);
