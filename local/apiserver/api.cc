@@ -159,7 +159,8 @@ struct Api::Impl {
                 logs,
                 options,
                 Identities(options.seed),
-                std::make_shared<Timers>()},
+                std::make_shared<Timers>(),
+                std::make_shared<SharedPieces>()},
         writer(context),
         garbage(storage, writer, GarbageOptions{options.event_ttl}, [this] { wake(); }) {
     context.timers->on_change([this] { wake(); });

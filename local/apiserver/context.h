@@ -5,6 +5,7 @@
 
 #include "local/apiserver/api.h"
 #include "local/apiserver/identities.h"
+#include "local/apiserver/shared_pieces.h"
 #include "local/apiserver/timers.h"
 
 namespace millrace::apiserver {
@@ -16,7 +17,9 @@ struct Context {
   LogSource* logs;  ///< may be null
   ApiOptions options;
   Identities identities;
-  std::shared_ptr<Timers> timers;  ///< shared with streams, which may live longer
+  // Shared with streams, which may live longer.
+  std::shared_ptr<Timers> timers;
+  std::shared_ptr<SharedPieces> pieces;
 };
 
 }  // namespace millrace::apiserver

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <optional>
 #include <utility>
 
 #include "local/apiserver/reads.h"
+#include "local/apiserver/shared_pieces.h"
 #include "local/apiserver/wire.h"
 
 namespace millrace::apiserver {
@@ -40,7 +42,8 @@ struct Start {
 
 struct Settings {
   Selector selector;
-  std::string ns;
+  std::string resource;  ///< as the storage calls it
+  std::string ns;        ///< empty: all
   bool bookmarks = false;
   bool initial_events_end = false;  ///< the bookmark after the initial objects is due
   SteadyTime deadline;
@@ -50,11 +53,13 @@ struct Settings {
 class WatchStream final : public Stream {
  public:
   WatchStream(const storage::Storage& storage, const Clock& clock, std::shared_ptr<Timers> timers,
-              std::shared_ptr<Waker> waker, std::shared_ptr<std::atomic<bool>> armed,
-              Renderer renderer, Settings settings, Start start)
+              std::shared_ptr<SharedPieces> pieces, std::shared_ptr<Waker> waker,
+              std::shared_ptr<std::atomic<bool>> armed, Renderer renderer, Settings settings,
+              Start start)
       : storage_(storage),
         clock_(clock),
         timers_(std::move(timers)),
+        pieces_(std::move(pieces)),
         waker_(std::move(waker)),
         armed_(std::move(armed)),
         renderer_(std::move(renderer)),
@@ -73,6 +78,24 @@ class WatchStream final : public Stream {
   void on_ready(std::function<void()> ready) override { waker_->set(std::move(ready)); }
   bool ended() const override { return ended_; }
 
+  Piece take_piece(std::size_t limit) override {
+    if (!says_what_others_say()) return Piece(take(limit));
+    if (!reader_) reader_.emplace(pieces_, settings_.resource + '/' + settings_.ns);
+    armed_->store(true);  // before looking: a write after the look wakes us
+    const std::uint64_t from = start_.subscription->position();
+    if (auto known = reader_->find(from)) {
+      start_.subscription->skip_to(known->to);
+      return std::move(known->piece);
+    }
+    std::string out;
+    pull(out, limit);
+    Piece made(std::move(out));
+    if (!made.empty() && !ended_) {
+      reader_->keep({from, start_.subscription->position(), made});
+    }
+    return made;
+  }
+
   std::string take(std::size_t limit) override {
     std::string out;
     if (ended_) return out;
@@ -89,6 +112,14 @@ class WatchStream final : public Stream {
   }
 
  private:
+  /// The next thing to say is the changes of the whole collection, in their stored form.
+  bool says_what_others_say() const {
+    return renderer_.plain() && settings_.selector.empty() && start_.error.empty() && !ended_ &&
+           !initial_left() && !settings_.initial_events_end &&
+           start_.subscription->position() >= start_.version &&
+           clock_.steady() < std::min(next_bookmark_, settings_.deadline);
+  }
+
   static void append(std::string& out, std::string_view type, std::string_view object) {
     out += "{\"type\":\"";
     out += type;
@@ -217,6 +248,8 @@ class WatchStream final : public Stream {
   const storage::Storage& storage_;
   const Clock& clock_;
   const std::shared_ptr<Timers> timers_;
+  const std::shared_ptr<SharedPieces> pieces_;
+  std::optional<SharedPieces::Reader> reader_;  ///< once it takes what it sends
   const std::shared_ptr<Waker> waker_;
   const std::shared_ptr<std::atomic<bool>> armed_;
   Renderer renderer_;
@@ -295,11 +328,13 @@ Answer<Response> watch_objects(Context& context, const Request& request, const T
   auto waker = std::make_shared<Waker>();
   auto armed = std::make_shared<std::atomic<bool>>(false);
   auto start = begin(context, target, *options, [waker, armed] {
-    if (armed->exchange(false)) waker->wake();
+    // Read first: of a hundred watches that are awake already none is written to.
+    if (armed->load() && armed->exchange(false)) waker->wake();
   });
   if (!start) return Refused(std::move(start).error());
 
   Settings settings;
+  settings.resource = target.kind->storage_name();
   settings.ns = target.ns.empty() ? std::string(options->selector.exact_namespace()) : target.ns;
   settings.bookmarks = options->bookmarks;
   settings.initial_events_end = options->bookmarks && start->with_objects;
@@ -313,8 +348,8 @@ Answer<Response> watch_objects(Context& context, const Request& request, const T
   settings.bookmark_interval = context.options.bookmark_interval;
   Response response;
   response.stream = std::make_unique<WatchStream>(
-      context.storage, context.clock, context.timers, std::move(waker), std::move(armed),
-      *std::move(renderer), std::move(settings), *std::move(start));
+      context.storage, context.clock, context.timers, context.pieces, std::move(waker),
+      std::move(armed), *std::move(renderer), std::move(settings), *std::move(start));
   return response;
 }
 

@@ -162,6 +162,7 @@ class SubscriptionImpl final : public Subscription {
     return storage_.take(number_, position_, limit);
   }
   std::uint64_t position() const override { return position_; }
+  void skip_to(std::uint64_t version) override { position_ = version; }
 
  private:
   StorageImpl& storage_;

@@ -92,6 +92,9 @@ class Subscription {
   virtual Result<std::vector<Event>> take(std::size_t limit) = 0;
   /// Everything up to this version has been taken.
   virtual std::uint64_t position() const = 0;
+  /// Go on after `version`, a position of another subscription of the same resource which was where
+  /// this one is: its reader has told what is between.
+  virtual void skip_to(std::uint64_t version) = 0;
 };
 
 /// The store. Safe from any thread; writes are one after another, reads do not wait for the disk.

@@ -7,6 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 
 #include "kubeclient/base/result.h"
@@ -22,6 +23,7 @@ struct RawConnection::Impl {
 
 RawConnection::RawConnection(const std::string& address, Layer layer)
     : impl_(std::make_unique<Impl>()) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to a closed connection without MSG_NOSIGNAL
   Impl& i = *impl_;
   i.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   MR_CHECK(i.fd >= 0);
