@@ -7,8 +7,6 @@
 /// without watchers and with 100 on connections of their own: each follows its own namespace, its
 /// own label, or every change. Client and server share the machine: the processor time of both is
 /// in the figures.
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -25,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "bench/local/process_time.h"
+#include "bench/local/tls_bound.h"
 #include "bench/local/tls_client.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/log.h"
@@ -50,6 +50,7 @@ struct Options {
 
 const std::string kPath = "/api/v1/namespaces/default/configmaps";
 constexpr const char* kToken = "bench";
+constexpr const char* kServerThreads = "mr-api";  ///< how the names of the server's threads begin
 
 std::string space(int n) { return "/api/v1/namespaces/w-" + std::to_string(n) + "/configmaps"; }
 
@@ -59,21 +60,13 @@ std::string body(const std::string& name, int n) {
          R"("}},"data":{"text":")" + std::string(500, 'x') + R"("}})";
 }
 
-double cpu_seconds() {
-  rusage use{};
-  getrusage(RUSAGE_SELF, &use);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(use.ru_utime) + seconds(use.ru_stime);
-}
-
 /// Run `write(n, thread)` for n in [0, count) on `threads` threads; prints the rate.
+/// Returns the processor time of all for one write [s].
 template <class Write>
-void measure(const std::string& name, int count, int threads, const Write& write) {
+double measure(const std::string& name, int count, int threads, const Write& write) {
   std::atomic<int> next{0};
   std::atomic<int> failed{0};
-  const double cpu = cpu_seconds();
+  const double cpu = process_cpu_seconds();
   const auto begin = steady_clock::now();
   std::vector<std::thread> workers;
   for (int t = 0; t < threads; ++t) {
@@ -86,9 +79,18 @@ void measure(const std::string& name, int count, int threads, const Write& write
   for (std::thread& worker : workers) worker.join();
   const double took = duration<double>(steady_clock::now() - begin).count();
   std::printf("%-28s %7d writes in %6.2f s: %7.0f /s, %5.0f us of CPU each, %d failed\n",
-              name.c_str(), count, took, count / took, (cpu_seconds() - cpu) / count * 1e6,
+              name.c_str(), count, took, count / took, (process_cpu_seconds() - cpu) / count * 1e6,
               failed.load());
   std::fflush(stdout);
+  return (process_cpu_seconds() - cpu) / count;
+}
+
+/// A watcher that falls too far behind is expired: writers wait, so that the slower side is
+/// measured [writes].
+constexpr int kMostBehind = 1000;
+template <class Events>
+void keep_up(const Events& events, std::int64_t want) {
+  while (events() < want) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 /// Watches inside this process, as the operator's own are: one thread takes what each has.
@@ -147,12 +149,12 @@ class DirectWatchers {
 };
 
 /// Run `writes`, then wait until `events()` has grown by `want`: every change has to arrive at
-/// every watcher that it concerns.
+/// every watcher that it concerns. Returns how long all of it took [s].
 template <class Writes, class Events>
-void with_watchers(std::int64_t want, const Events& events, const Writes& writes) {
+double with_watchers(std::int64_t want, const Events& events, const Writes& writes) {
   const std::int64_t before = events();
   const auto begin = steady_clock::now();
-  const double cpu = cpu_seconds();
+  const double cpu = process_cpu_seconds();
   writes();
   const auto written = steady_clock::now();
   while (events() - before < want && steady_clock::now() - begin < std::chrono::minutes(2)) {
@@ -164,8 +166,9 @@ void with_watchers(std::int64_t want, const Events& events, const Writes& writes
       "%28s %7lld of %lld events, the last %.0f ms after the last write: %.0f events/s, "
       "processors %.0f %% busy\n",
       "", static_cast<long long>(events() - before), static_cast<long long>(want), late * 1000,
-      static_cast<double>(events() - before) / took, (cpu_seconds() - cpu) / took * 100);
+      static_cast<double>(events() - before) / took, (process_cpu_seconds() - cpu) / took * 100);
   std::fflush(stdout);
+  return took;
 }
 
 /// Requests over TLS, each client with a connection and a thread of its own.
@@ -176,8 +179,8 @@ class Posts {
   }
   /// `what(n)` gives path and body.
   template <class What>
-  void measure(const std::string& name, int count, const What& what) {
-    bench::measure(name, count, static_cast<int>(clients_.size()), [&](int n, int thread) {
+  double measure(const std::string& name, int count, const What& what) {
+    return bench::measure(name, count, static_cast<int>(clients_.size()), [&](int n, int thread) {
       const auto [path, body] = what(n);
       return clients_[static_cast<std::size_t>(thread)].post(path, body) == 201;
     });
@@ -189,36 +192,103 @@ class Posts {
 
 using Write = std::pair<std::string, std::string>;
 
-/// Creates that 100 watchers see: all of them each, or each watcher its own share.
-void watched_over_https(Posts& posts, const std::string& address, const storage::Storage& storage,
-                        const Options& options) {
-  const int writes = options.writes;
-  const std::int64_t watchers = options.watchers;
-  const auto follow = [&](const char* name, std::int64_t want,
-                          const std::function<std::string(int)>& target,
-                          const std::function<Write(int)>& write) {
-    const std::string watch = "watch=1&resourceVersion=" + std::to_string(storage.version());
-    std::vector<std::string> targets;
-    for (int n = 0; n < options.watchers; ++n) targets.push_back(target(n) + watch);
-    const Watchers all(address, kToken, targets);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // their requests are on the way
-    const double cpu = all.cpu_seconds();
-    const std::int64_t bytes = all.bytes();
-    with_watchers(
-        want, [&] { return all.events(); }, [&] { posts.measure(name, writes, write); });
-    std::printf("%28s %.0f MB received; the watching thread took %.2f s of CPU\n", "",
-                static_cast<double>(all.bytes() - bytes) / 1e6, all.cpu_seconds() - cpu);
+/// What watchers that follow everything cost, and what they received.
+struct Fanout {
+  double seconds = 0;
+  double events = 0;
+  double bytes = 0;
+  double server_cpu = 0;  ///< of the server's threads [s]
+  double reader_cpu = 0;  ///< of the watching thread [s]
+};
+
+/// One level: creates that watchers see.
+struct Level {
+  const char* name = "";
+  std::int64_t events = 0;  ///< that have to arrive
+  std::function<std::string(int)> target;
+  std::function<Write(int)> write;
+};
+
+Fanout watch_level(Posts& posts, const std::string& address, const storage::Storage& storage,
+                   const Options& options, const Level& level) {
+  const std::string watch = "watch=1&resourceVersion=" + std::to_string(storage.version());
+  std::vector<std::string> targets;
+  for (int n = 0; n < options.watchers; ++n) targets.push_back(level.target(n) + watch);
+  const Watchers all(address, kToken, targets);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // their requests are on the way
+  const double reader = all.cpu_seconds();
+  const double server = thread_cpu_seconds(kServerThreads);
+  const std::int64_t bytes = all.bytes();
+  const std::int64_t events = all.events();
+  Fanout fanout;
+  const std::int64_t each = level.events / options.writes;
+  const auto write = [&](int n) {
+    keep_up([&] { return all.events() - events; }, each * (n - kMostBehind));
+    return level.write(n);
   };
-  follow(
-      "https, each its namespace", writes, [&](int n) { return space(n) + "?"; },
-      [&](int n) { return Write(space(n % options.watchers), body("n-" + std::to_string(n), n)); });
-  follow(
-      "https, each its label", writes,
-      [&](int n) { return kPath + "?labelSelector=n%3D" + std::to_string(n) + "&"; },
-      [&](int n) { return Write(kPath, body("l-" + std::to_string(n), n % options.watchers)); });
-  follow(
-      "https, each everything", writes * watchers, [&](int) { return kPath + "?"; },
-      [&](int n) { return Write(kPath, body("w-" + std::to_string(n), n)); });
+  fanout.seconds = with_watchers(
+      level.events, [&] { return all.events(); },
+      [&] { posts.measure(level.name, options.writes, write); });
+  fanout.events = static_cast<double>(all.events() - events);
+  fanout.bytes = static_cast<double>(all.bytes() - bytes);
+  fanout.server_cpu = thread_cpu_seconds(kServerThreads) - server;
+  fanout.reader_cpu = all.cpu_seconds() - reader;
+  std::printf("%28s %.0f MB received; CPU: server %.2f s, watching thread %.2f s\n", "",
+              fanout.bytes / 1e6, fanout.server_cpu, fanout.reader_cpu);
+  return fanout;
+}
+
+/// Beside what the server did with watchers that follow everything: what a bare loop does with
+/// the same bytes, and how many writes a second that would leave time for.
+void against_bound(const Fanout& fanout, double plain_write_cpu, double plain_server_cpu,
+                   const apiserver::CertificatePair& identity, const Options& options) {
+  const int threads = apiserver::ServerOptions().threads;
+  const Bound bound = measure_bound({
+      .connections = options.watchers,
+      .threads = threads,
+      .events = static_cast<std::int64_t>(fanout.events),
+      .event_bytes = static_cast<std::size_t>(fanout.bytes / fanout.events),
+      .certificate = identity.certificate,
+      .private_key = identity.private_key,
+  });
+  const double event_cpu = bound.cpu_seconds / static_cast<double>(bound.events);
+  const double reader = bound.reader_cpu_seconds / static_cast<double>(bound.events);
+  const double cores = std::max(1U, std::thread::hardware_concurrency());
+  std::printf(
+      "bound: a bare loop (%s)     %.0f events/s; CPU an event: %.2f us, %.2f of it the reader's\n",
+      bound.cipher.c_str(), static_cast<double>(bound.events) / bound.seconds, event_cpu * 1e6,
+      reader * 1e6);
+  const double server_event =
+      (fanout.server_cpu - plain_server_cpu * options.writes) / fanout.events;
+  std::printf(
+      "%28s the server: %.2f us of its own CPU an event (bare sender %.2f), its reader %.2f\n", "",
+      server_event * 1e6, (event_cpu - reader) * 1e6, fanout.reader_cpu / fanout.events * 1e6);
+  const double possible = cores / (plain_write_cpu + options.watchers * event_cpu);
+  const double reached = options.writes / fanout.seconds;
+  std::printf(
+      "%28s %.0f processors could do %.0f writes/s, writes as without watchers and events as in "
+      "the loop; reached %.0f, %.0f %%\n",
+      "", cores, possible, reached, reached / possible * 100);
+}
+
+/// Creates that 100 watchers see: all of them each, or each watcher its own share. Returns the
+/// last level's figures.
+Fanout watched_over_https(Posts& posts, const std::string& address, const storage::Storage& storage,
+                          const Options& options) {
+  const auto level = [&](const Level& what) {
+    return watch_level(posts, address, storage, options, what);
+  };
+  level({"https, each its namespace", options.writes, [&](int n) { return space(n) + "?"; },
+         [&](int n) {
+           return Write(space(n % options.watchers), body("n-" + std::to_string(n), n));
+         }});
+  level(
+      {"https, each its label", options.writes,
+       [&](int n) { return kPath + "?labelSelector=n%3D" + std::to_string(n) + "&"; },
+       [&](int n) { return Write(kPath, body("l-" + std::to_string(n), n % options.watchers)); }});
+  return level({"https, each everything", std::int64_t{options.writes} * options.watchers,
+                [&](int) { return kPath + "?"; },
+                [&](int n) { return Write(kPath, body("w-" + std::to_string(n), n)); }});
 }
 
 int run(const Options& options) {
@@ -256,10 +326,8 @@ int run(const Options& options) {
         std::int64_t{options.watchers} * options.writes, [&] { return watchers.events(); },
         [&] {
           measure("direct, watched", options.writes, 1, [&](int n, int) {
-            // A watcher that falls too far behind is expired: the slower side is measured.
-            while (watchers.events() < std::int64_t{n - 1000} * options.watchers) {
-              std::this_thread::yield();
-            }
+            keep_up([&] { return watchers.events(); },
+                    std::int64_t{n - kMostBehind} * options.watchers);
             return create_map("i-", n);
           });
         });
@@ -279,9 +347,17 @@ int run(const Options& options) {
   }
   {
     Posts posts((*server)->address(), options.clients);
-    posts.measure("https", options.writes,
-                  [&](int n) { return Write(kPath, body("h-" + std::to_string(n), n)); });
-    if (options.watchers > 0) watched_over_https(posts, (*server)->address(), **storage, options);
+    const double server_cpu = thread_cpu_seconds(kServerThreads);
+    const double write_cpu = posts.measure("https", options.writes, [&](int n) {
+      return Write(kPath, body("h-" + std::to_string(n), n));
+    });
+    const double server_write_cpu =
+        (thread_cpu_seconds(kServerThreads) - server_cpu) / options.writes;
+    std::printf("%28s %.0f us of it the server's\n", "", server_write_cpu * 1e6);
+    if (options.watchers > 0) {
+      const Fanout fanout = watched_over_https(posts, (*server)->address(), **storage, options);
+      against_bound(fanout, write_cpu, server_write_cpu, identity->server, options);
+    }
   }
   (*server)->stop();
   return 0;

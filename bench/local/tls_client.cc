@@ -23,12 +23,6 @@ namespace {
 constexpr std::size_t kRead = std::size_t{128} << 10;
 constexpr int kLookAgain = 100;  ///< whether to stop [ms]
 
-void need(bool fine, const char* what) {
-  if (fine) return;
-  std::fprintf(stderr, "the benchmark's client failed: %s\n", what);
-  std::exit(1);
-}
-
 int connect_to(const std::string& address) {
   const std::size_t colon = address.rfind(':');
   sockaddr_in peer{};
@@ -49,6 +43,12 @@ double thread_cpu_ns() {
 }
 
 }  // namespace
+
+void need(bool fine, const char* what) {
+  if (fine) return;
+  std::fprintf(stderr, "the benchmark's client failed: %s\n", what);
+  std::exit(1);
+}
 
 TlsClient::TlsClient(const std::string& address, std::string token)
     : socket_(connect_to(address)),

@@ -23,6 +23,9 @@ struct CloseSession {
   void operator()(SSL* session) const { SSL_free(session); }
 };
 
+/// End the program unless `fine`.
+void need(bool fine, const char* what);
+
 /// One connection, for one thread at a time. Failures end the program: a benchmark that lost a
 /// client measures nothing.
 class TlsClient {
