@@ -38,9 +38,25 @@ Response send(const schema::Document& document, const Request& request) {
   return response;
 }
 
+/// As JSON or protobuf. The name of the latter has been written in two ways; kubectl uses the
+/// first.
+Response send_openapi_v2(const Request& request) {
+  constexpr std::string_view kJson = "application/json";
+  const auto type = choose_type(
+      request.accept, {kJson, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+                       schema::openapi_v2_message().media_type});
+  if (type == kJson) return send(*schema::openapi_document("/openapi/v2"), request);
+  if (type) return send(schema::openapi_v2_message(), request);
+  Response response;
+  response.status = 406;
+  response.content_type = {};
+  return response;
+}
+
 Response root_paths() {
-  std::set<std::string> paths = {"/api",   "/api/v1", "/apis",       "/apis/",       "/healthz",
-                                 "/livez", "/readyz", "/openapi/v3", "/openapi/v3/", "/version"};
+  std::set<std::string> paths = {"/api",        "/api/v1",      "/apis",   "/apis/",
+                                 "/healthz",    "/livez",       "/readyz", "/openapi/v2",
+                                 "/openapi/v3", "/openapi/v3/", "/version"};
   for (const schema::Kind& kind : schema::kinds()) {
     if (kind.resource.group.empty()) continue;
     const std::string group = "/apis/" + std::string(kind.resource.group);
@@ -88,11 +104,18 @@ std::optional<Response> serve_document(const Request& request) {
     document = schema::discovery_document(path);
   }
   if (document == nullptr) document = schema::openapi_document(path);
+  if (document == nullptr && path.starts_with("/openapi/v3/")) {
+    Response nothing;
+    nothing.status = 404;
+    nothing.content_type = {};
+    return nothing;
+  }
   if (document == nullptr && path != "/") return std::nullopt;
   if (request.method != "GET" && request.method != "HEAD") {
     return to_response(method_not_allowed().value());
   }
-  return document == nullptr ? root_paths() : send(*document, request);
+  if (document == nullptr) return root_paths();
+  return path == "/openapi/v2" ? send_openapi_v2(request) : send(*document, request);
 }
 
 }  // namespace millrace::apiserver

@@ -120,6 +120,21 @@ bool wants_aggregated_discovery(std::string_view accept) {
   return false;
 }
 
+std::optional<std::string_view> choose_type(std::string_view accept,
+                                            std::initializer_list<std::string_view> types) {
+  const auto clauses = parse_accept(accept);
+  if (clauses.empty()) return *types.begin();
+  for (const Clause& clause : clauses) {
+    for (const std::string_view type : types) {
+      const std::string_view group = type.substr(0, type.find('/') + 1);
+      const bool any = clause.type == "*/*" ||
+                       (clause.type.starts_with(group) && clause.type.substr(group.size()) == "*");
+      if (any || clause.type == type) return type;
+    }
+  }
+  return std::nullopt;
+}
+
 bool query_flag(const Request& request, std::string_view name) {
   for (const auto& [key, value] : request.query) {
     if (key != name) continue;

@@ -1,6 +1,8 @@
 /// Which form of an answer the client accepts.
 #pragma once
 
+#include <initializer_list>
+#include <optional>
 #include <string_view>
 
 #include "local/apiserver/api.h"
@@ -22,6 +24,9 @@ struct Output {
 Answer<Output> negotiate(const Request& request, const schema::Kind& kind);
 /// Whether Accept asks for the aggregated form of discovery first.
 bool wants_aggregated_discovery(std::string_view accept);
+/// The one of `types`, the default first, that Accept asks for; nothing when it takes none of them.
+std::optional<std::string_view> choose_type(std::string_view accept,
+                                            std::initializer_list<std::string_view> types);
 /// A query parameter of type bool, as Kubernetes reads them: any text but "false" and "0" is true.
 bool query_flag(const Request& request, std::string_view name);
 

@@ -73,6 +73,14 @@ Answer<Value> read_protobuf(const Request& request, const schema::Kind& kind) {
 /// The document in a body of JSON or YAML.
 Answer<JsonBody> read_text(const Request& request, const schema::Kind& kind) {
   JsonBody body = parse_body(request);
+  if (body.error.empty() && body.value.is_null()) {
+    if (kind.custom) {
+      return bad_request("the object provided is unrecognized (must be of type " +
+                         std::string(kind.resource.kind) +
+                         "): Object 'Kind' is missing in 'null' (" + excerpt("null") + ")");
+    }
+    body.value = Value::object();
+  }
   if (body.error.empty() && !body.value.is_object()) {
     body.error = "json: cannot unmarshal " +
                  std::string(body.value.is_number() ? "number" : body.value.kind_name()) +

@@ -362,6 +362,7 @@ Answer<std::vector<Requirement>> parse_fields(std::string_view text, const schem
     const std::string_view name = term.substr(0, at);
     requirement.values.push_back(unescape(term.substr(at + length), error));
     if (!error.empty()) return bad_request(std::move(error));
+    if (name.empty() && length == 1 && requirement.values.front().empty()) continue;  // "=" alone
     if (auto unknown = unknown_field(name, kind)) return bad_request(*std::move(unknown));
     requirement.key = stored_field(name, kind);
     out.push_back(std::move(requirement));

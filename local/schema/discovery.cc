@@ -159,10 +159,14 @@ Documents make_discovery() {
     for (const Kind* kind : members) add_plain_resources(resources, *kind);
     const bool core = resource.group.empty();
     add(documents, (core ? "/api/" : "/apis/") + resource.api_version(), "application/json",
-        Value::object({{"kind", "APIResourceList"},
-                       {"apiVersion", "v1"},
-                       {"groupVersion", resource.api_version()},
-                       {"resources", std::move(resources)}}));
+        // The list of the core kinds does not say its own version.
+        core ? Value::object({{"kind", "APIResourceList"},
+                              {"groupVersion", resource.api_version()},
+                              {"resources", std::move(resources)}})
+             : Value::object({{"kind", "APIResourceList"},
+                              {"apiVersion", "v1"},
+                              {"groupVersion", resource.api_version()},
+                              {"resources", std::move(resources)}}));
     if (core) continue;
     Value group = Value::object({{"kind", "APIGroup"}, {"apiVersion", "v1"}});
     const Value described = api_group(resource);

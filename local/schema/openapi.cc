@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kubeclient/base/hash.h"
+#include "kubeclient/base/result.h"
 #include "local/schema/kinds.h"
 
 namespace millrace::schema {
@@ -14,6 +15,7 @@ namespace {
 using codec::Value;
 using Documents = std::map<std::string, Document, std::less<>>;
 
+constexpr std::string_view kTitle = "Millrace";
 constexpr std::string_view kScalarTypes[] = {"boolean", "integer", "number", "string"};
 
 Value kind_names(const api::ApiResource& resource) {
@@ -247,7 +249,7 @@ Documents make_documents() {
     }
     const Value document = Value::object(
         {{"openapi", "3.0.0"},
-         {"info", Value::object({{"title", "Millrace"}, {"version", kKubernetesVersion}})},
+         {"info", Value::object({{"title", kTitle}, {"version", kKubernetesVersion}})},
          {"paths", std::move(paths)},
          {"components", Value::object({{"schemas", components.take()}})}});
     const Document& added = add("/openapi/v3/" + name, document);
@@ -255,10 +257,31 @@ Documents make_documents() {
     index[name] = Value::object({{"serverRelativeURL", added.path + "?hash=" + hash}});
   }
   add("/openapi/v3", Value::object({{"paths", std::move(index)}}));
+  add("/openapi/v2",
+      Value::object({{"swagger", "2.0"},
+                     {"info", Value::object({{"title", kTitle}, {"version", kKubernetesVersion}})},
+                     {"paths", Value::object()},
+                     {"definitions", Value::object()}}));
   return documents;
 }
 
+/// A field of protobuf with a length before it; the number is below 16, the length below 128.
+std::string field(int number, std::string_view content) {
+  MR_CHECK(content.size() < 128);
+  return std::string({static_cast<char>(number << 3 | 2), static_cast<char>(content.size())}) +
+         std::string(content);
+}
+
 }  // namespace
+
+const Document& openapi_v2_message() {
+  // Numbers of gnostic's openapi.v2 Document: swagger 1, info 2 (title 1, version 2), paths 8.
+  static const Document document = {
+      "/openapi/v2", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+      field(1, "2.0") + field(2, field(1, kTitle) + field(2, kKubernetesVersion)) + field(8, ""),
+      ""};
+  return document;
+}
 
 const Document* openapi_document(std::string_view path) {
   static const Documents documents = make_documents();

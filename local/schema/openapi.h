@@ -27,8 +27,11 @@ const Document* discovery_document(std::string_view path);
 /// /api and /apis as apidiscovery.k8s.io/v2 APIGroupDiscoveryList; v2beta1 is not served, as a
 /// server of this version does not either.
 const Document* aggregated_document(std::string_view path);
-/// /openapi/v3 and what it names (the hashes in its addresses are not looked at). There is no
-/// /openapi/v2: kubectl asks for it only where version 3 is missing.
+/// /openapi/v3 and what it names (the hashes in its addresses are not looked at); /openapi/v2.
+/// Deviation: version 2 describes no kind. kubectl asks for it where version 3 lacks a kind, and
+/// has to learn that it is missing there as well.
 const Document* openapi_document(std::string_view path);
+/// /openapi/v2 as protobuf, which is what kubectl asks for.
+const Document& openapi_v2_message();
 
 }  // namespace millrace::schema

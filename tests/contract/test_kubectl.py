@@ -63,6 +63,13 @@ def test_apply_refuses(api):
     api.kubectl("apply", "-n", "is-not-there", "-f", "-", stdin=config("a")).refused
 
 
+@pytest.mark.parametrize("verb", ["apply", "create", "replace", "delete"])
+@pytest.mark.parametrize("version,kind", [("nonsense/v1", "X"), ("v1", "Nonsense"), ("millrace.dev/v1", "Gadget"), ("millrace.dev/v9", "Pipeline")])
+def test_kinds_that_are_not_served(api, verb, version, kind):
+    said = api.kubectl(verb, "-f", "-", stdin={"apiVersion": version, "kind": kind, "metadata": {"name": "a"}})
+    assert said.code == 1 and f'no matches for kind "{kind}" in version "{version}"' in said.err
+
+
 def test_apply_prune(api):
     labelled = [config(name, labels={"app": "x"}) for name in ("one", "two")]
     api.kubectl("apply", "-l", "app=x", "-f", "-", stdin=labelled).ok

@@ -1,4 +1,4 @@
-"""OpenAPI v3: each served kind's schema, field by field; and kubectl explain, which reads it."""
+"""OpenAPI: each served kind's schema, field by field; and kubectl explain, which reads it."""
 import pytest
 
 from kit.samples import VERSIONS
@@ -23,6 +23,25 @@ def test_index(api):
         assert again.status == 304
         api.note(path, {"type": answer.headers["Content-Type"], "openapi": answer.json["openapi"]})
     assert api.request("GET", "/openapi/v3/apis/nonsense/v1").status == 404
+
+
+ACCEPTS = ["", "*/*", "application/json", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+           "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", "text/html"]
+
+
+@pytest.mark.parametrize("accept", ACCEPTS)
+def test_version_2(api, accept):
+    """What it describes differs: nothing here."""
+    with api.quiet():
+        answer = api.request("GET", "/openapi/v2", headers={"Accept": accept} if accept else {})
+    api.note("head", {"status": answer.status, "type": answer.headers.get("Content-Type")})
+    if answer.headers.get("Content-Type") == "application/json":
+        api.note("swagger", answer.json["swagger"])
+        assert {"info", "paths", "definitions"} <= set(answer.json)
+    elif answer.status == 200:
+        assert answer.data.startswith(b"\x0a\x032.0")
+    else:
+        assert answer.status == 406 and accept == "text/html"
 
 
 def flat(document, schema, path="", seen=()):

@@ -58,6 +58,12 @@ def test_a_typo_is_named(up):
     assert done.returncode == 1 and 'unknown field "dta"' in done.stderr
 
 
+def test_a_kind_that_is_not_served_is_named(up):
+    widget = {"apiVersion": "nonsense/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    done = up.kubectl("apply", "-f", "-", stdin=json.dumps(widget), check=False)
+    assert done.returncode == 1 and 'no matches for kind "Widget" in version "nonsense/v1"' in done.stderr
+
+
 def test_edit_patch_label_annotate_and_both_ways_of_apply(up, tmp_path):
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}
     up.apply(config)

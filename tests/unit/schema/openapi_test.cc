@@ -65,7 +65,22 @@ TEST(OpenApi, HasWhatKubectlLooksFor) {
     }
     EXPECT_GT(patches, 0) << name;
   }
-  EXPECT_EQ(openapi_document("/openapi/v2"), nullptr);
+}
+
+TEST(OpenApi, HasAVersion2WithoutKinds) {
+  const Value document = body(openapi_document("/openapi/v2"));
+  EXPECT_EQ(document.find("swagger")->as_string(), "2.0");
+  EXPECT_TRUE(document.find("definitions")->members().empty());
+  EXPECT_EQ(openapi_v2_message().body,
+            "\x0a\x03"
+            "2.0"
+            "\x12\x13"
+            "\x0a\x08"
+            "Millrace"
+            "\x12\x07"
+            "v1.34.4"
+            "\x42" +
+                std::string(1, '\0'));
 }
 
 TEST(OpenApi, DescribesOwnKindsByTheirSchemas) {
