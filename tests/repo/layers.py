@@ -62,6 +62,8 @@ FOREIGN = {
     "boost/": ("operator/gateway", "local/apiserver"),
     "sqlite3": ("local/storage",),
 }
+# Parts of one component in several .cc files: they include foreign headers, and only this folder's server includes them.
+INNER_HEADERS = {f"local/apiserver/server_{part}.h": "local/apiserver/server" for part in ("session", "tls", "worker")}
 IMPURE_HEADERS = {
     "thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore", "latch", "barrier", "stop_token", "fstream",
     "iostream", "filesystem", "csignal", "random", "unistd.h", "pthread.h", "sys/socket.h", "sys/stat.h", "fcntl.h", "poll.h",
@@ -132,10 +134,12 @@ def check_source(name, text):
         kind, included = match.groups()
         where = f"{name}:{line_of(code, match.start())}"
         owners = next((owners for prefix, owners in FOREIGN.items() if included.startswith(prefix)), None)
-        if owners and header:
+        if owners and header and name not in INNER_HEADERS:
             found.append(f"{where}: <{included}> in a header; foreign libraries stay in .cc files")
         elif owners and not outside and folder not in owners:
             found.append(f"{where}: <{included}> outside {' and '.join(owners)}, where alone it is used")
+        if not name.startswith(INNER_HEADERS.get(included, "")):
+            found.append(f"{where}: {included} is for {INNER_HEADERS[included]}*")
         if folder in PURE and included in IMPURE_HEADERS:
             found.append(f"{where}: {included} in {folder}, which is pure")
         if kind == '"' and not outside:

@@ -46,6 +46,7 @@ CASES = [
     ("spdlog elsewhere", {"controllers/shell/a.cc": "#include <spdlog/spdlog.h>\n"}, "outside kubeclient/base"),
     ("YAML elsewhere", {"operator/cli/a.cc": "#include <yaml-cpp/yaml.h>\n"}, "outside kubeclient/codec"),
     ("CLI11 elsewhere", {"operator/bin/a.cc": "#include <CLI/CLI.hpp>\n"}, "outside operator/cli"),
+    ("an inner header outside", {"local/apiserver/api.cc": '#include "local/apiserver/server_tls.h"\n'}, "is for"),
     ("Boost in a header", {"operator/gateway/a.h": "#include <boost/asio.hpp>\n"}, "in a header"),
     ("a thread in a pure folder", {"controllers/logic/a.cc": "#include <thread>\n"}, "thread in controllers/logic, which is pure"),
     ("a lock in a pure folder", {"kubeclient/codec/a.cc": "#include <mutex>\n"}, "mutex in kubeclient/codec"),
