@@ -304,6 +304,15 @@ TEST(Graph, FirstCallsOfAGatewaysRunCostNoStatusUnlessTheyLast) {
   EXPECT_EQ(slow.log, Texts{"call a/1"});
 }
 
+TEST(Graph, AJobIsMadeWithoutAStatusBesideIt) {
+  GraphWorld w(steps(pod("a")));
+  const RunPlan plan = w.plan();
+  EXPECT_EQ(plan.actions.size(), 1u);
+  EXPECT_FALSE(plan.status.has_value());
+  ASSERT_TRUE(plan.recheck.has_value());
+  EXPECT_LE(*plan.recheck, std::chrono::milliseconds(250));
+}
+
 TEST(Graph, AnswersGoToLaterStepsAndSecretsStayReferences) {
   GraphWorld w(steps(http("a") + R"(,{"name":"b","dependsOn":["a"],"http":{"method":"put",
       "url":"http://s/{{ steps.a.response.body.id }}","headers":[{"name":"Authorization",
