@@ -231,17 +231,17 @@ std::vector<FieldError> check_run(const crds::PipelineRun& run) {
   return errors;
 }
 
-api::Condition ready_condition(const std::vector<FieldError>& errors, std::int64_t generation,
-                               const api::Condition* before, Time now) {
+api::Condition ready_condition(const std::vector<FieldError>& errors, const Admission* admission,
+                               std::int64_t generation, const api::Condition* before, Time now) {
   constexpr std::size_t kShown = 5;
   api::Condition condition;
   condition.type = "Ready";
   condition.status = errors.empty() ? "True" : "False";
-  condition.reason = "Valid";
+  condition.reason = kReadyReason;
   condition.message = "runs can start";
   condition.observed_generation = generation;
   if (!errors.empty()) {
-    condition.reason = "Invalid";
+    condition.reason = kInvalidReason;
     condition.message.clear();
     for (std::size_t i = 0; i < std::min(errors.size(), kShown); ++i) {
       condition.message += (i == 0 ? "" : "; ") + codec::to_string(errors[i]);
@@ -253,12 +253,24 @@ api::Condition ready_condition(const std::vector<FieldError>& errors, std::int64
       return e.message.find("adapterImages.") != std::string::npos;
     });
     if (only_images) condition.reason = kAdapterImageMissing;
-    condition.message = cut(condition.message, kMessageLimit);
+  } else if (admission != nullptr && admission->status == "False") {
+    // A quota is used up for a time, and often by this pipeline's own runs.
+    if (admission->reason == kRefused) condition.status = "False";
+    condition.reason = admission->reason;
+    condition.message = admission->message;
+  } else if (admission != nullptr && admission->status == "Unknown" &&
+             admission->reason != kChecking) {
+    condition.message += "; " + admission->message;
   }
+  condition.message = cut(condition.message, kMessageLimit);
   const bool same = before != nullptr && before->status == condition.status;
   condition.last_transition_time =
       same ? before->last_transition_time : std::optional<Time>(truncate_to_second(now));
   return condition;
+}
+
+bool bars_runs(const api::Condition& ready) {
+  return ready.status == "False" && ready.reason != kRefused;
 }
 
 }  // namespace millrace::logic

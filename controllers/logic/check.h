@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "controllers/logic/config.h"
+#include "controllers/logic/trial.h"
 #include "crds/pipeline.h"
 #include "crds/pipeline_run.h"
 #include "kubeclient/codec/json_reader.h"
@@ -28,9 +29,19 @@ std::vector<codec::FieldError> check_pipeline(const crds::Pipeline& pipeline,
 /// The same for a run.
 std::vector<codec::FieldError> check_run(const crds::PipelineRun& run);
 
-/// The Pipeline's `Ready` condition that follows from `errors`; lastTransitionTime is `now` unless
-/// `before` (the condition so far, or null) had the same status.
+/// Reasons of `Ready`: runs can start; a field is wrong.
+inline constexpr const char* kReadyReason = "Valid";
+inline constexpr const char* kInvalidReason = "Invalid";
+
+/// The Pipeline's `Ready` condition that follows from `errors` and, without any, from what the API
+/// server would say (null: not known): False when that is a refusal, which holds up nothing: runs
+/// start, as it may be gone by then. lastTransitionTime is `now` unless `before` (the condition so
+/// far, or null) had the same status.
 api::Condition ready_condition(const std::vector<codec::FieldError>& errors,
-                               std::int64_t generation, const api::Condition* before, Time now);
+                               const Admission* admission, std::int64_t generation,
+                               const api::Condition* before, Time now);
+
+/// True when `ready` says that no run can start: a False because of a refusal is none.
+bool bars_runs(const api::Condition& ready);
 
 }  // namespace millrace::logic

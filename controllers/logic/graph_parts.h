@@ -49,6 +49,11 @@ struct Unit {
 /// The pause before attempt `next` (from 2) of a step.
 Duration pause_before(const crds::Retry& retry, int next);
 
+/// The Apply of the rendered object of a manifest step, as the run's service account. Errors:
+/// Invalid, led by the field.
+Result<Action> apply_manifest(codec::Value object, const ManifestStep& step,
+                              const crds::PipelineRun& run);
+
 /// All that plan_graph works on. Units of the nodes come first, in the plan's order; combinations
 /// follow as they are known.
 class Graph {

@@ -263,8 +263,8 @@ Result<void> Graph::start_http(Unit& unit, const HttpStep& step) {
   return {};
 }
 
-Result<Value> Graph::object_of(const Unit& unit, const ManifestStep& step) const {
-  MR_ASSIGN(Value object, render(unit, step.manifest.object).with("manifest.object"));
+Result<Action> apply_manifest(Value object, const ManifestStep& step,
+                              const crds::PipelineRun& run) {
   for (const char* field : {"apiVersion", "kind"}) {
     const Value* value = object.find(field);
     if (value == nullptr || value->as_string().empty()) {
@@ -277,27 +277,34 @@ Result<Value> Graph::object_of(const Unit& unit, const ManifestStep& step) const
   }
   Value& metadata = object["metadata"];
   const Value* ns = metadata.find("namespace");
-  if (ns == nullptr || ns->as_string().empty()) metadata["namespace"] = run_.metadata.ns;
-  metadata["labels"][kRunLabel] = label_value(run_.metadata.name);
-  if (!step.manifest.keep && metadata.find("namespace")->as_string() == run_.metadata.ns) {
-    Value owner = controller_reference(crds::PipelineRun::kResource, run_.metadata);
+  if (ns == nullptr || ns->as_string().empty()) metadata["namespace"] = run.metadata.ns;
+  metadata["labels"][kRunLabel] = label_value(run.metadata.name);
+  if (!step.manifest.keep && metadata.find("namespace")->as_string() == run.metadata.ns) {
+    Value owner = controller_reference(crds::PipelineRun::kResource, run.metadata);
     owner.erase("controller");  // its own controller may want to be that
     metadata["ownerReferences"].push_back(std::move(owner));
   }
-  return object;
-}
-
-Result<void> Graph::start_manifest(Unit& unit, const ManifestStep& step) {
-  MR_ASSIGN(Value object, object_of(unit, step));
-  const std::string& own = run_.spec.service_account_name;
+  const std::string& own = run.spec.service_account_name;
   Action apply;
   apply.verb = Action::Verb::Apply;
-  apply.key = {object.at_path({"metadata", "namespace"})->as_string(),
-               object.at_path({"metadata", "name"})->as_string()};
+  apply.key = {metadata.find("namespace")->as_string(), metadata.find("name")->as_string()};
   apply.service_account = !own.empty()                         ? own
                           : !step.service_account_name.empty() ? step.service_account_name
                                                                : "default";
-  apply.account_ns = run_.metadata.ns;
+  apply.account_ns = run.metadata.ns;
+  apply.body = std::move(object);
+  return apply;
+}
+
+Result<Value> Graph::object_of(const Unit& unit, const ManifestStep& step) const {
+  MR_ASSIGN(Value object, render(unit, step.manifest.object).with("manifest.object"));
+  MR_ASSIGN(Action apply, apply_manifest(std::move(object), step, run_));
+  return std::move(apply.body);
+}
+
+Result<void> Graph::start_manifest(Unit& unit, const ManifestStep& step) {
+  MR_ASSIGN(Value object, render(unit, step.manifest.object).with("manifest.object"));
+  MR_ASSIGN(Action apply, apply_manifest(std::move(object), step, run_));
   if (input_.create_failure && input_.create_failure->key == apply.key) {
     const CreateFailure& failure = *input_.create_failure;
     const CreateVerdict verdict = judge(failure);
@@ -316,7 +323,6 @@ Result<void> Graph::start_manifest(Unit& unit, const ManifestStep& step) {
     look_again(plan_, verdict.pause);
     return {};
   }
-  apply.body = std::move(object);
   unit.state.state = StepPhase::Running;
   plan_.actions.push_back(std::move(apply));
   must_write_ = true;

@@ -100,26 +100,6 @@ JobPlan fail_by_pod(const JobInput& input, const Pods& pods) {
   return fail_job(input, pods, reason, failure.message);
 }
 
-Action create_pod(const Job& job) {
-  const api::ApiResource& kind = Pod::kResource;
-  Action action;
-  action.verb = Action::Verb::Create;
-  action.resource = kind;
-  action.key = {job.metadata.ns, pod_name(job.metadata.name, job.metadata.uid)};
-  action.owner_uid = job.metadata.uid;
-  action.body = object_head(kind, action.key);
-  Value& metadata = action.body["metadata"];
-  const Value& pod_template = job.spec.pod_template;
-  for (const char* part : {"labels", "annotations"}) {
-    const Value* value = pod_template.at_path({"metadata", part});
-    if (value != nullptr && !value->empty()) metadata[part] = *value;
-  }
-  metadata["ownerReferences"] = Value::array({controller_reference(Job::kResource, job.metadata)});
-  const Value* spec = pod_template.find("spec");
-  action.body["spec"] = spec == nullptr ? Value::object() : *spec;
-  return action;
-}
-
 /// Delete the active pods that are not on their way out yet, and wait for the others.
 JobPlan end_pods(const Pods& pods) {
   JobPlan plan;
@@ -191,7 +171,7 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
   if (!input.live && (input.shared || input.now >= created + kLateCreate)) {
     return {.needs_live = true, .actions = {}, .recheck = {}};
   }
-  plan.actions.push_back(create_pod(job));
+  plan.actions.push_back(create_job_pod(job));
   return plan;
 }
 
@@ -252,6 +232,26 @@ JobPlan plan_expiry(const JobInput& input) {
 }
 
 }  // namespace
+
+Action create_job_pod(const Job& job) {
+  const api::ApiResource& kind = Pod::kResource;
+  Action action;
+  action.verb = Action::Verb::Create;
+  action.resource = kind;
+  action.key = {job.metadata.ns, pod_name(job.metadata.name, job.metadata.uid)};
+  action.owner_uid = job.metadata.uid;
+  action.body = object_head(kind, action.key);
+  Value& metadata = action.body["metadata"];
+  const Value& pod_template = job.spec.pod_template;
+  for (const char* part : {"labels", "annotations"}) {
+    const Value* value = pod_template.at_path({"metadata", part});
+    if (value != nullptr && !value->empty()) metadata[part] = *value;
+  }
+  metadata["ownerReferences"] = Value::array({controller_reference(Job::kResource, job.metadata)});
+  const Value* spec = pod_template.find("spec");
+  action.body["spec"] = spec == nullptr ? Value::object() : *spec;
+  return action;
+}
 
 bool is_finished(const Job& job) {
   return has_condition(job, "Complete") || has_condition(job, "Failed");

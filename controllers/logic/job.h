@@ -54,6 +54,9 @@ struct JobPlan {
 /// job_many.h.
 JobPlan plan_job(const JobInput& input);
 
+/// The pod of a Job that takes the short way, as it is sent.
+Action create_job_pod(const api::Job& job);
+
 /// True when the Job has the condition Complete or Failed.
 bool is_finished(const api::Job& job);
 

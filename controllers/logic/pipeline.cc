@@ -203,6 +203,60 @@ Action remove_finalizers(const crds::Pipeline& pipeline) {
   return action;
 }
 
+/// What is known about `current` by way of trial: this process's memory, else the condition, which
+/// counts for as long as status.revision has not moved on. None: a trial is due.
+std::optional<Admission> known_admission(const PipelineInput& input) {
+  const std::string& current = input.current->name;
+  if (input.admission && input.admission->revision == current) return input.admission;
+  const PipelineStatus& status = input.pipeline->status;
+  const api::Condition* before = api::find_condition(status.conditions, kAdmitted);
+  if (before != nullptr && before->reason != kChecking && status.revision == current) {
+    return Admission{current, before->status, before->reason, before->message};
+  }
+  if (!has_trials(*input.current)) return admission_of({}, current);
+  return std::nullopt;
+}
+
+api::Condition admitted_condition(const PipelineInput& input, const Admission& admission) {
+  const crds::Pipeline& pipeline = *input.pipeline;
+  const api::Condition* before = api::find_condition(pipeline.status.conditions, kAdmitted);
+  api::Condition condition;
+  condition.type = kAdmitted;
+  condition.status = admission.status;
+  condition.reason = admission.reason;
+  condition.message = admission.message;
+  condition.observed_generation = pipeline.metadata.generation;
+  const bool same = before != nullptr && before->status == condition.status;
+  condition.last_transition_time =
+      same ? before->last_transition_time : std::optional<Time>(truncate_to_second(input.now));
+  return condition;
+}
+
+/// Set `Admitted` and `Ready`; true when the spec is right, whatever the API server would say.
+bool set_conditions(const PipelineInput& input, PipelineStatus& status, PipelinePlan& plan) {
+  const crds::Pipeline& pipeline = *input.pipeline;
+  CheckContext context;
+  context.config = &input.config;
+  context.zone_problem = [&](const std::string&) { return input.zone_error; };
+  const auto errors = check_pipeline(pipeline, context);
+  const api::Condition* before = api::find_condition(pipeline.status.conditions, "Ready");
+  status.conditions.clear();
+  std::optional<Admission> admission;
+  if (errors.empty()) {
+    admission = known_admission(input);
+    if (!admission) {
+      plan.trial = Duration::zero();
+      admission = Admission{input.current->name, "Unknown", kChecking, "the API server is asked"};
+    } else if (may_change(*admission)) {
+      plan.trial = kFirstRetrial;
+    }
+    status.conditions.push_back(admitted_condition(input, *admission));
+  }
+  status.conditions.push_back(ready_condition(errors, admission ? &*admission : nullptr,
+                                              pipeline.metadata.generation, before, input.now));
+  return errors.empty();
+}
+
 /// Equal but for what may wait.
 bool urgent(const PipelineStatus& before, PipelineStatus after) {
   after.idle = before.idle;
@@ -224,26 +278,20 @@ PipelinePlan plan_pipeline(const PipelineInput& input) {
     return plan;
   }
 
-  CheckContext context;
-  context.config = &input.config;
-  context.zone_problem = [&](const std::string&) { return input.zone_error; };
-  const auto errors = check_pipeline(pipeline, context);
   const api::Condition* before = api::find_condition(pipeline.status.conditions, "Ready");
-
   PipelineStatus status = pipeline.status;
   status.observed_generation = pipeline.metadata.generation;
-  status.conditions = {ready_condition(errors, pipeline.metadata.generation, before, input.now)};
-  const bool ready = status.conditions.front().status == "True";
-  status.revision = ready ? input.current->name : pipeline.status.revision;
-  if (ready) plan_revisions(input, plan);
+  const bool valid = set_conditions(input, status, plan);
+  status.revision = valid ? input.current->name : pipeline.status.revision;
+  if (valid) plan_revisions(input, plan);
   list_usage(input, status);
   plan_ticks(input, status, plan);
 
-  if (before == nullptr || before->status != status.conditions.front().status ||
-      before->reason != status.conditions.front().reason) {
-    const api::Condition& now = status.conditions.front();
-    plan.notes.push_back({ready ? Note::Type::Normal : Note::Type::Warning,
-                          ready ? "Ready" : now.reason, now.message});
+  const api::Condition& now = status.conditions.back();
+  if (before == nullptr || before->status != now.status || before->reason != now.reason) {
+    const bool good = now.reason == kReadyReason;
+    plan.notes.push_back({good ? Note::Type::Normal : Note::Type::Warning,
+                          good ? "Ready" : now.reason, now.message});
   }
   if (urgent(pipeline.status, status)) {
     plan.status = std::move(status);

@@ -9,6 +9,7 @@
 #include "controllers/logic/config.h"
 #include "controllers/logic/revision.h"
 #include "controllers/logic/schedule.h"
+#include "controllers/logic/trial.h"
 #include "crds/pipeline.h"
 #include "crds/pipeline_run.h"
 #include "kubeclient/api/controller_revision.h"
@@ -21,6 +22,10 @@ inline constexpr Duration kUsageDelay = std::chrono::seconds(10);
 inline constexpr std::size_t kRevisionHistory = 10;
 /// Most entries of status.usedPipelineRun.
 inline constexpr std::size_t kMostUsedRuns = 50;
+/// What was refused, or could not be asked about, is tried again after this, doubled each time up
+/// to the second.
+inline constexpr Duration kFirstRetrial = std::chrono::seconds(30);
+inline constexpr Duration kLongestRetrial = std::chrono::minutes(10);
 
 /// Labels of a run that a schedule made: what made it, and the tick as unix seconds.
 inline constexpr const char* kTriggerLabel = "millrace.dev/trigger";
@@ -36,7 +41,8 @@ struct PipelineInput {
   std::optional<TimeZone> zone;  ///< strategy.timeZone; none when there is no such zone
   std::string zone_error;        ///< why there is none, for people; empty when there is one
   Config config;
-  std::optional<Time> usage_changed;  ///< memory: since when only idle or the used runs differ
+  std::optional<Time> usage_changed;   ///< memory: since when only idle or the used runs differ
+  std::optional<Admission> admission;  ///< memory: what the last trial of this process found
 };
 
 /// What to do next: `before`, then the status, then `after`; stop at the first error.
@@ -50,7 +56,10 @@ struct PipelinePlan {
   std::vector<ScheduleStep> after;
   std::optional<Duration> recheck;  ///< plan again after this long; zero: right after the writes
   bool usage_differs = false;       ///< the shell keeps since when, for `usage_changed`
-  std::vector<Note> notes;          ///< events to record once the status is written
+  /// Try what `current` would create after this long, unless that is ordered already for this
+  /// revision; zero: now, once the status is written. None: no trial is wanted.
+  std::optional<Duration> trial;
+  std::vector<Note> notes;  ///< events to record once the status is written
 };
 
 /// Plan the next step. Total. Deletion: only foreign finalizers are removed.

@@ -12,6 +12,7 @@
 #include "controllers/shell/job_reconciler.h"
 #include "controllers/shell/pipeline_reconciler.h"
 #include "controllers/shell/run_reconciler.h"
+#include "controllers/shell/trial_reconciler.h"
 #include "controllers/shell/trim.h"
 #include "controllers/shell/webhook_sink.h"
 #include "kubeclient/base/metrics.h"
@@ -198,13 +199,16 @@ struct Operator::Impl final : WriteObserver {
   runtime::WorkQueue pipeline_queue;
   runtime::WorkQueue run_queue;
   runtime::WorkQueue job_queue;
+  runtime::WorkQueue trial_queue;
   PipelineReconciler pipeline_reconciler;
   UserObjects user_objects;
   RunReconciler run_reconciler;
   JobReconciler job_reconciler;
+  TrialReconciler trial_reconciler;
   runtime::Controller pipeline_controller;
   runtime::Controller run_controller;
   runtime::Controller job_controller;
+  runtime::Controller trial_controller;
   std::optional<WebhookSink> webhook_sink;
 };
 
@@ -236,15 +240,20 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       pipeline_queue(queue_options(settings, "pipeline"), env.clock, env.metrics),
       run_queue(queue_options(settings, "run"), env.clock, env.metrics),
       job_queue(queue_options(settings, "job"), env.clock, env.metrics),
-      pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones),
+      trial_queue(queue_options(settings, "trial"), env.clock, env.metrics),
+      pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones,
+                          trial_queue),
       user_objects(api_reader, api_writer),
       run_reconciler(services, caches, actor, run_memory, revision_cache, user_objects, calls,
                      run_queue),
       job_reconciler(services, caches, actor, job_memory, run_memory, run_queue),
+      trial_reconciler(services, caches, api_writer, user_objects, pipeline_memory, revision_cache,
+                       pipeline_queue),
       pipeline_controller({.name = "pipeline", .workers = 2}, pipeline_queue, pipeline_reconciler,
                           env),
       run_controller({.name = "run", .workers = settings.workers}, run_queue, run_reconciler, env),
-      job_controller({.name = "job", .workers = settings.workers}, job_queue, job_reconciler, env) {
+      job_controller({.name = "job", .workers = settings.workers}, job_queue, job_reconciler, env),
+      trial_controller({.name = "trial", .workers = 1}, trial_queue, trial_reconciler, env) {
   connect();
   if (!settings.webhooks) return;
   WebhookSinkOptions sink_options;
@@ -459,9 +468,11 @@ void Operator::Impl::work(const std::stop_token& stop, const std::function<bool(
   pipeline_controller.start();
   run_controller.start();
   job_controller.start();
+  trial_controller.start();
   wait(stop);
   const SteadyTime now = env.clock.steady();
   const SteadyTime deadline = leads() ? now + settings.drain_timeout : now;
+  trial_controller.stop(now);
   pipeline_controller.stop(deadline);
   run_controller.stop(deadline);
   job_controller.stop(deadline);
@@ -519,7 +530,7 @@ bool Operator::working() const { return impl_->working; }
 bool Operator::leading() const { return impl_->leader && impl_->leader->leading(); }
 bool Operator::lease_lost() const { return impl_->lease_lost; }
 
-int Operator::parts() { return 13; }
+int Operator::parts() { return 14; }
 
 bool Operator::step(int part) {
   Impl& o = *impl_;
@@ -544,8 +555,10 @@ bool Operator::step(int part) {
     case 2:
       return o.job_controller.work_once();
     case 3:
-      return o.events.work_once();
+      return o.trial_controller.work_once();
     case 4:
+      return o.events.work_once();
+    case 5:
       return o.keep_lease();
     default:
       break;
@@ -562,7 +575,7 @@ SteadyTime Operator::next_due() const {
   o.each_informer([&](const auto& informer) { next = std::min(next, informer.next_due()); });
   if (o.leader) next = std::min(next, o.next_lease_look);
   if (!o.working) return next;
-  for (const auto* queue : {&o.pipeline_queue, &o.run_queue, &o.job_queue}) {
+  for (const auto* queue : {&o.pipeline_queue, &o.run_queue, &o.job_queue, &o.trial_queue}) {
     if (const auto due = queue->next_due()) next = std::min(next, *due);
   }
   if (const auto due = o.events.next_due()) next = std::min(next, *due);

@@ -10,13 +10,14 @@ using logic::PipelinePlan;
 
 PipelineReconciler::PipelineReconciler(const Services& services, const Caches& caches, Actor& actor,
                                        Memory<PipelineMemory>& memory, RevisionCache& revisions,
-                                       ZoneFiles& zones)
+                                       ZoneFiles& zones, runtime::WorkQueue& trials)
     : services_(services),
       caches_(caches),
       actor_(actor),
       memory_(memory),
       revisions_(revisions),
       zones_(zones),
+      trials_(trials),
       lateness_(services.metrics.histogram("millrace_tick_lateness_seconds",
                                            "From a tick of a schedule to its run's creation.")) {}
 
@@ -42,7 +43,9 @@ Result<runtime::Outcome> PipelineReconciler::reconcile(const ObjectKey& key,
     input.zone_error = zone.error().message;
   }
   input.config = services_.config;
-  input.usage_changed = memory_.get(uid).usage_changed;
+  const PipelineMemory memory = memory_.get(uid);
+  input.usage_changed = memory.usage_changed;
+  input.admission = memory.admission;
 
   const PipelinePlan plan = logic::plan_pipeline(input);
   memory_.update(uid, [&](PipelineMemory& m) {
@@ -50,7 +53,25 @@ Result<runtime::Outcome> PipelineReconciler::reconcile(const ObjectKey& key,
                           ? std::nullopt
                           : std::optional<Time>(m.usage_changed.value_or(input.now));
   });
-  return act(*pipeline, plan, context.stop);
+  auto done = act(*pipeline, plan, context.stop);
+  if (!done.ok()) return done;
+  memory_.update(uid, [&](PipelineMemory& m) {
+    if (m.admission == memory.admission) m.admission.reset();
+  });
+  order_trial(*pipeline, current->name, plan);
+  return done;
+}
+
+void PipelineReconciler::order_trial(const crds::Pipeline& pipeline, const std::string& revision,
+                                     const PipelinePlan& plan) {
+  bool ordered = false;
+  memory_.update(pipeline.metadata.uid, [&](PipelineMemory& m) {
+    const std::string wanted = plan.trial ? revision : std::string();
+    ordered = !wanted.empty() && m.trial_ordered != wanted;
+    // What is settled, or wrong, may be ordered anew when it comes back.
+    m.trial_ordered = wanted;
+  });
+  if (ordered) trials_.add_after(api::key_of(pipeline.metadata), *plan.trial);
 }
 
 Result<runtime::Outcome> PipelineReconciler::act(const crds::Pipeline& pipeline,

@@ -12,12 +12,20 @@
 #include "controllers/shell/services.h"
 #include "controllers/shell/zone_files.h"
 #include "kubeclient/runtime/controller.h"
+#include "kubeclient/runtime/work_queue.h"
 
 namespace millrace::shell {
 
 /// Memory of one Pipeline.
 struct PipelineMemory {
   std::optional<Time> usage_changed;
+  /// What the last trial found, until it is written: afterwards the condition counts, since another
+  /// operator may have found something else.
+  std::optional<logic::Admission> admission;
+  std::string tried;          ///< revision of the last trial
+  std::string trial_ordered;  ///< revision that the trial controller was given; it sees to repeats
+  bool trial_admitted = false;  ///< its turn among all Pipelines has come
+  int trials_unsettled = 0;     ///< in a row
 };
 
 /// Tells whether runs can start, freezes specs, fires schedules. Meaning is in
@@ -25,12 +33,16 @@ struct PipelineMemory {
 class PipelineReconciler final : public runtime::Reconciler {
  public:
   PipelineReconciler(const Services& services, const Caches& caches, Actor& actor,
-                     Memory<PipelineMemory>& memory, RevisionCache& revisions, ZoneFiles& zones);
+                     Memory<PipelineMemory>& memory, RevisionCache& revisions, ZoneFiles& zones,
+                     runtime::WorkQueue& trials);
 
   Result<runtime::Outcome> reconcile(const ObjectKey& key,
                                      const runtime::ReconcileContext& context) override;
 
  private:
+  /// Order the trial that `plan` asks for, unless that is done already.
+  void order_trial(const crds::Pipeline& pipeline, const std::string& revision,
+                   const logic::PipelinePlan& plan);
   Result<runtime::Outcome> act(const crds::Pipeline& pipeline, const logic::PipelinePlan& plan,
                                const std::stop_token& stop);
   Result<void> create_scheduled(const crds::Pipeline& pipeline, const std::string& version,
@@ -43,6 +55,7 @@ class PipelineReconciler final : public runtime::Reconciler {
   Memory<PipelineMemory>& memory_;
   RevisionCache& revisions_;
   ZoneFiles& zones_;
+  runtime::WorkQueue& trials_;
   Histogram& lateness_;
 };
 

@@ -9,9 +9,7 @@ using codec::Value;
 namespace {
 
 client::CallOptions options_as(const std::string& ns, const std::string& service_account,
-                               const std::stop_token& stop) {
-  client::CallOptions options;
-  options.stop = stop;
+                               client::CallOptions options) {
   options.as.user = "system:serviceaccount:" + ns + ":" + service_account;
   // No groups: the API server adds those of service accounts itself, and naming them would need
   // the right to impersonate groups.
@@ -77,7 +75,7 @@ logic::ObjectState UserObjects::look(const logic::ObjectRef& ref, const std::sto
   }
   const ObjectKey key = (*known)->namespaced ? ref.key : ObjectKey{"", ref.key.name};
   const auto text = reader_.get_text((*known)->resource(), key,
-                                     options_as(ref.run_ns, ref.service_account, stop));
+                                     options_as(ref.run_ns, ref.service_account, {.stop = stop}));
   if (text.ok()) {
     auto object = Value::parse(*text);
     if (object.ok()) {
@@ -92,8 +90,12 @@ logic::ObjectState UserObjects::look(const logic::ObjectRef& ref, const std::sto
 }
 
 Result<void> UserObjects::apply(const logic::Action& action, const std::stop_token& stop) {
+  return apply(action, client::CallOptions{.stop = stop});
+}
+
+Result<void> UserObjects::apply(const logic::Action& action, client::CallOptions options) {
   const std::string& api_version = text_of(action.body, "apiVersion");
-  MR_ASSIGN(const auto known, find(api_version, text_of(action.body, "kind"), stop));
+  MR_ASSIGN(const auto known, find(api_version, text_of(action.body, "kind"), options.stop));
   client::PatchOptions patch;
   patch.field_manager = std::string(logic::kFieldManager) + "-run";
   patch.force = true;
@@ -106,8 +108,9 @@ Result<void> UserObjects::apply(const logic::Action& action, const std::stop_tok
     }
   }
   const ObjectKey key = namespaced ? action.key : ObjectKey{"", action.key.name};
-  MR_TRY(writer_.patch_text(known->resource(), key, client::PatchType::Apply, body.dump(), patch,
-                            options_as(action.account_ns, action.service_account, stop)));
+  MR_TRY(writer_.patch_text(
+      known->resource(), key, client::PatchType::Apply, body.dump(), patch,
+      options_as(action.account_ns, action.service_account, std::move(options))));
   return {};
 }
 

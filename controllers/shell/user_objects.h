@@ -24,6 +24,8 @@ class UserObjects {
   /// Server-side apply of `action.body`. Errors: NotFound with the kind named when the server does
   /// not have it; those of the verb.
   Result<void> apply(const logic::Action& action, const std::stop_token& stop);
+  /// The same with `options`; as whom is said by `action`.
+  Result<void> apply(const logic::Action& action, client::CallOptions options);
 
  private:
   /// Owns the texts that an ApiResource points to.

@@ -5,6 +5,7 @@
 
 #include "controllers/delivery/callback.h"
 #include "controllers/delivery/signature.h"
+#include "controllers/logic/check.h"
 #include "controllers/shell/events.h"
 #include "controllers/shell/webhook_run.h"
 #include "kubeclient/client/pem.h"
@@ -61,7 +62,7 @@ Verdict verdict_of(const Error& error) {
 const api::Condition* not_ready(const crds::Pipeline& pipeline) {
   if (pipeline.status.observed_generation != pipeline.metadata.generation) return nullptr;
   const api::Condition* ready = api::find_condition(pipeline.status.conditions, "Ready");
-  return ready != nullptr && ready->status == "False" ? ready : nullptr;
+  return ready != nullptr && logic::bars_runs(*ready) ? ready : nullptr;
 }
 
 /// Files that became Secrets end with a line end that nobody means.

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "controllers/logic/trial.h"
+#include "controllers/shell/trial_runner.h"
 #include "controllers/shell/zone_files.h"
 #include "operator/bin/cluster.h"
 #include "operator/bin/local_commands.h"
@@ -46,6 +48,14 @@ int main(int argc, char** argv) {
   };
   environment.local = millrace::bin::local_commands(environment);
   environment.connect = millrace::bin::connect_to_cluster(environment);
+  environment.try_pipeline = [](millrace::cli::Cluster& cluster,
+                                const millrace::crds::Pipeline& pipeline,
+                                const millrace::logic::Config& config) {
+    millrace::shell::UserObjects objects(cluster.reader(), cluster.writer());
+    const auto revision = millrace::logic::freeze(pipeline);
+    return millrace::shell::run_trials(millrace::logic::plan_trials(pipeline, revision, config),
+                                       cluster.writer(), objects, cluster.stop());
+  };
   environment.http_get = [&](const std::string& base, const std::string& path) {
     return millrace::bin::http_get(base, path, clock);
   };

@@ -116,7 +116,7 @@ void add_commands(CLI::App& root, Arguments& args) {
       "file:line:column: error: field: message; the exit code is 1 if there was any error. Objects "
       "of other kinds are skipped with a note.\n"
       "With --server the API server is asked as well: what admission, quota and policy say about "
-      "them, without storing anything.");
+      "them and about the objects of their runs, without storing anything.");
   describe(*validate,
            "  millrace validate pipeline.yaml run.yaml\n"
            "  kubectl kustomize overlays/prod | millrace validate -\n"

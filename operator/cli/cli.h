@@ -46,8 +46,8 @@ struct Environment {
   /// GET `path` of a server of ours without credentials: `base` is "http://host:port".
   std::function<Result<std::string>(const std::string& base, const std::string& path)> http_get =
       {};
-  /// What a run of a pipeline would create, for `validate --server`; none: not checked.
-  RenderObjects render = {};
+  /// What the server would say to the first run, for `validate --server`; none: not asked.
+  TryPipeline try_pipeline = {};
   bool terminal = false;  ///< `out` is one
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "controllers/logic/trial.h"
 #include "crds/pipeline_run.h"
 #include "kubeclient/client/client.h"
 #include "operator/cli/text.h"
@@ -60,14 +61,9 @@ class Cluster {
 /// Errors: Invalid, NotFound: there is no usable kubeconfig. Makes no call yet.
 using Connect = std::function<Result<std::unique_ptr<Cluster>>(const ClusterChoice&)>;
 
-/// Something to be created for the sake of the server's opinion.
-struct DryRunObject {
-  std::string what;  ///< "the Job of step load"
-  const api::ApiResource* resource = nullptr;
-  std::string ns;
-  std::string body;  ///< JSON
-};
-/// What of a pipeline would be created in a run; the seam for `validate --server`.
-using RenderObjects = std::function<std::vector<DryRunObject>(const crds::Pipeline&)>;
+/// Ask the server what it would say to the objects of a run of `pipeline`, which has a name and a
+/// namespace; the seam for `validate --server`. Errors: Cancelled.
+using TryPipeline = std::function<Result<logic::TrialReport>(
+    Cluster&, const crds::Pipeline& pipeline, const logic::Config&)>;
 
 }  // namespace millrace::cli

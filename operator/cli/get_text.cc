@@ -71,7 +71,7 @@ std::string table_of(const std::vector<crds::Pipeline>& pipelines, Time now,
                      const GetOptions& options) {
   Columns columns;
   columns.header = with_namespace(
-      {"NAME", "READY", "SCHEDULE", "SUSPEND", "LAST", "NEXT", "IDLE", "AGE"}, options);
+      {"NAME", "READY", "REASON", "SCHEDULE", "SUSPEND", "LAST", "NEXT", "IDLE", "AGE"}, options);
   if (options.wide) {
     columns.header.insert(columns.header.end(), {"ZONE", "REVISION", "MESSAGE"});
   }
@@ -84,6 +84,7 @@ std::string table_of(const std::vector<crds::Pipeline>& pipelines, Time now,
     std::vector<Cell> row;
     begin(row, pipeline, options);
     row.push_back({ready == nullptr ? "" : ready->status, good ? Tint::Green : Tint::Red});
+    row.push_back({ready == nullptr ? "" : ready->reason});
     row.push_back({strategy.cron_expression});
     row.push_back({strategy.cron_expression.empty() ? "" : strategy.suspend ? "true" : "false"});
     row.push_back({age(schedule.last_tick, now)});
@@ -93,7 +94,7 @@ std::string table_of(const std::vector<crds::Pipeline>& pipelines, Time now,
     if (options.wide) {
       row.push_back({strategy.time_zone});
       row.push_back({status.revision});
-      row.push_back({ready == nullptr || good ? "" : one_line(ready->message)});
+      row.push_back({ready == nullptr ? "" : one_line(ready->message)});
     }
     columns.rows.push_back(std::move(row));
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controllers/logic/check.h"
 #include "controllers/logic/run.h"
 #include "kubeclient/base/time_format.h"
 #include "kubeclient/codec/describe.h"
@@ -104,7 +105,8 @@ std::string conditions_text(const std::vector<api::Condition>& conditions, Time 
   Table table({"TYPE", "STATUS", "SINCE", "REASON", "MESSAGE"});
   for (const api::Condition& condition : conditions) {
     const bool bad =
-        condition.status == "False" && (condition.type == "Succeeded" || condition.type == "Ready");
+        condition.status == "False" && (condition.type == "Succeeded" ||
+                                        condition.type == "Ready" || condition.type == "Admitted");
     table.add({{condition.type},
                {condition.status, bad ? Tint::Red : Tint::None},
                {condition.last_transition_time ? span(*condition.last_transition_time, now) : ""},
@@ -366,9 +368,20 @@ std::string describe_pipeline(const crds::Pipeline& pipeline, const std::vector<
   const api::Condition* ready = api::find_condition(status.conditions, "Ready");
   std::string word = "not looked at by the operator yet";
   if (ready != nullptr) {
-    const Tint tint = ready->status == "True" ? Tint::Green : Tint::Red;
-    word = tinted(look, tint, ready->status == "True" ? "ready" : "not ready");
-    if (ready->status != "True") word += ": " + printable(ready->message);
+    const bool good = ready->status == "True";
+    const bool refused = ready->reason == logic::kRefused;
+    const bool plain = good && ready->reason == logic::kReadyReason;
+    word = tinted(look,
+                  plain  ? Tint::Green
+                  : good ? Tint::Yellow
+                         : Tint::Red,
+                  good      ? "ready"
+                  : refused ? "refused by the API server"
+                            : "not ready");
+    // Also what could not be checked, and what a run would wait for.
+    if (!plain || ready->message.find(';') != std::string::npos) {
+      word += ": " + printable(ready->message);
+    }
   }
   std::vector<std::string> triggers;
   for (const crds::Trigger& trigger : pipeline.spec.triggers) {

@@ -1,6 +1,7 @@
 #include <istream>
 #include <iterator>
 
+#include "controllers/logic/check.h"
 #include "kubeclient/base/duration.h"
 #include "kubeclient/client/typed.h"
 #include "kubeclient/codec/yaml.h"
@@ -60,10 +61,11 @@ Result<Value> body_of(const crds::Pipeline& pipeline, const ClusterArguments& ar
 
 void warn_of_state(const Session& session, const crds::Pipeline& pipeline) {
   const api::Condition* ready = api::find_condition(pipeline.status.conditions, "Ready");
-  if (ready != nullptr && ready->status == "False") {
-    session.env().err << "warning: the pipeline is not ready: " << printable(ready->message)
-                      << "\n";
-  }
+  if (ready == nullptr || (ready->status == "True" && ready->reason == logic::kReadyReason)) return;
+  const bool refused = ready->reason == logic::kRefused || ready->reason == logic::kQuotaExceeded;
+  session.env().err << (refused ? "warning: the API server would not take the run's objects: "
+                                : "warning: the pipeline is not ready: ")
+                    << printable(ready->message) << "\n";
 }
 
 }  // namespace

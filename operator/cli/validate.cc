@@ -27,6 +27,7 @@ struct Work {
   const std::string& path;
   const crds::DeeperChecks& deeper;
   Cluster* cluster;  ///< null: without a server
+  const logic::Config& config;
   const Environment& env;
 };
 
@@ -43,7 +44,8 @@ bool validate_file(const std::string& file, const Work& work) {
     work.env.err << crds::to_string(finding) << "\n";
   }
   if (!report.ok()) return false;
-  if (work.cluster != nullptr && !validate_on_server(*text, name, *work.cluster, work.env)) {
+  if (work.cluster != nullptr &&
+      !validate_on_server(*text, name, *work.cluster, work.config, work.env)) {
     return false;
   }
   work.env.out << name << ": " << count_of(report.pipelines.size(), "pipeline") << " and "
@@ -76,7 +78,8 @@ int validate_files(const ValidateRequest& request, const std::string& path,
     cluster = *std::move(connected);
   }
   const crds::DeeperChecks deeper = deeper_checks(environment, config ? &*config : nullptr);
-  const Work work{path, deeper, cluster.get(), environment};
+  const logic::Config used = config.value_or(logic::Config{});
+  const Work work{path, deeper, cluster.get(), used, environment};
   bool ok = true;
   for (const std::string& file : request.files) ok = validate_file(file, work) && ok;
   return ok ? kSuccess : kFailure;

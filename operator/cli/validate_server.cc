@@ -7,6 +7,7 @@
 #include "kubeclient/codec/json_reader.h"
 #include "kubeclient/codec/yaml.h"
 #include "operator/cli/checks.h"
+#include "operator/cli/text.h"
 
 namespace millrace::cli {
 namespace {
@@ -18,8 +19,8 @@ constexpr const char* kFieldManager = "millrace-validate";
 /// The server's opinion of the objects of one file.
 class Probe {
  public:
-  Probe(std::string file, Cluster& cluster, const Environment& env)
-      : file_(std::move(file)), cluster_(cluster), env_(env) {}
+  Probe(std::string file, Cluster& cluster, const logic::Config& config, const Environment& env)
+      : file_(std::move(file)), cluster_(cluster), config_(config), env_(env) {}
 
   void document(const codec::YamlDocument& document) {
     const Value& object = document.value;
@@ -56,13 +57,33 @@ class Probe {
                                    *resource, {ns, name}, client::PatchType::Apply, object.dump(),
                                    {.field_manager = kFieldManager, .force = true}, call);
     judge(what, document, said.ok() ? Result<>() : Result<>(fail(said.error())));
-    if (!said.ok() || !env_.render || *resource != crds::Pipeline::kResource) return;
+    if (!said.ok() || !env_.try_pipeline || *resource != crds::Pipeline::kResource) return;
     const auto pipeline = codec::decode<crds::Pipeline>(*said);
-    if (!pipeline.ok()) return;
-    for (const DryRunObject& rendered : env_.render(*pipeline)) {
-      const auto created =
-          cluster_.writer().create_text(*rendered.resource, rendered.ns, rendered.body, call);
-      judge(rendered.what, document, created.ok() ? Result<>() : Result<>(fail(created.error())));
+    if (pipeline.ok()) attempt(*pipeline, document);
+  }
+
+  /// What a run of `pipeline` would create.
+  void attempt(const crds::Pipeline& pipeline, const codec::YamlDocument& document) {
+    const auto report = env_.try_pipeline(cluster_, pipeline, config_);
+    if (!report.ok()) {
+      complain(crds::Severity::Warning, document, "metadata.name", "",
+               "what runs create could not be checked: " + report.error().message);
+      return;
+    }
+    for (const std::string& what : report->accepted) {
+      env_.out << file_ << ": " << pipeline.metadata.name << ": " << what << ": ok\n";
+    }
+    for (const logic::TrialFinding& finding : report->findings) {
+      using Kind = logic::TrialFinding::Kind;
+      const bool refused = finding.kind == Kind::Refused || finding.kind == Kind::Quota;
+      complain(refused ? crds::Severity::Error : crds::Severity::Warning, document, finding.path,
+               finding.path,
+               finding.what + (refused ? ": refused: " : ": could not be checked: ") +
+                   printable(finding.message));
+    }
+    if (report->left_out > 0) {
+      complain(crds::Severity::Warning, document, "metadata.name", "",
+               std::to_string(report->left_out) + " more templates were not tried");
     }
   }
 
@@ -74,14 +95,19 @@ class Probe {
     const bool no_dry_run = error.message.find("does not support dry run") != std::string::npos;
     const bool refused = !no_dry_run && (error.code == Code::Invalid ||
                                          error.code == Code::Conflict || is_policy(error));
-    const auto position = document.position_of("metadata.name");
-    const std::string message =
-        what + (refused ? ": the server refuses it: " : ": could not be checked: ") + error.message;
-    env_.err << crds::to_string(crds::Finding{
-                    file_, position.line, position.column, "",
-                    refused ? crds::Severity::Error : crds::Severity::Warning, message})
+    complain(refused ? crds::Severity::Error : crds::Severity::Warning, document, "metadata.name",
+             "",
+             what + (refused ? ": the server refuses it: " : ": could not be checked: ") +
+                 error.message);
+  }
+
+  void complain(crds::Severity severity, const codec::YamlDocument& document,
+                const std::string& place, const std::string& field, const std::string& message) {
+    const auto position = document.position_of(place.empty() ? "metadata.name" : place);
+    env_.err << crds::to_string(
+                    crds::Finding{file_, position.line, position.column, field, severity, message})
              << "\n";
-    good_ = good_ && !refused;
+    good_ = good_ && severity != crds::Severity::Error;
   }
 
   /// 403 says both "you may not" and "policy, quota or pod security forbid this".
@@ -92,6 +118,7 @@ class Probe {
 
   const std::string file_;
   Cluster& cluster_;
+  const logic::Config& config_;
   const Environment& env_;
   bool good_ = true;
 };
@@ -99,10 +126,10 @@ class Probe {
 }  // namespace
 
 bool validate_on_server(const std::string& text, const std::string& file, Cluster& cluster,
-                        const Environment& environment) {
+                        const logic::Config& config, const Environment& environment) {
   const auto documents = codec::parse_yaml_documents(text, file);
   if (!documents.ok()) return false;  // the check before has said so
-  Probe probe(file, cluster, environment);
+  Probe probe(file, cluster, config, environment);
   for (const codec::YamlDocument& document : *documents) probe.document(document);
   return probe.good();
 }

@@ -365,7 +365,10 @@ def test_an_object_is_applied_as_the_service_account_and_watched(kube, engine, w
 @pytest.mark.cluster_only("no authorization there: everybody is the administrator")
 def test_an_object_is_refused_to_a_service_account_without_rights(kube, engine):
     kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}})
-    done = kube.wait_completed(start(kube, graph([config_map("made", {"v": "x"})], podTemplate={"serviceAccountName": "nobody"})), "StepFailed")
+    kube.apply(graph([config_map("made", {"v": "x"})], podTemplate={"serviceAccountName": "nobody"}))
+    assert "cannot patch resource" in condition_of(kube.wait_condition("pipeline", "g", "Ready", "False", "Refused"), "Ready")["message"]
+    kube.create(run("r", "g"))
+    done = kube.wait_completed("r", "StepFailed")
     assert step(done, "cm")["reason"] == "Forbidden" and f"system:serviceaccount:{kube.namespace}:nobody" in said(done)
     assert kube.get("configmap", "made") is None
 

@@ -277,9 +277,13 @@ Result<std::string> FaultyClient::create_text(const api::ApiResource& resource,
     }
     if (const Value* found = object->at_path({"metadata", "name"})) name = found->as_string();
   }
-  const bool event = resource.plural == "events";
-  return write("create " + std::string(resource.plural) + "/" + name, event, pod,
-               [&] { return seen(resource, writer_.create_text(resource, ns, text, options)); });
+  // A dry run fails like any write, and is none.
+  const bool event = resource.plural == "events" || options.dry_run;
+  return write((options.dry_run ? "try " : "create ") + std::string(resource.plural) + "/" + name,
+               event, pod, [&] {
+                 auto created = writer_.create_text(resource, ns, text, options);
+                 return options.dry_run ? created : seen(resource, std::move(created));
+               });
 }
 
 Result<std::string> FaultyClient::replace_text(const api::ApiResource& resource,

@@ -19,7 +19,12 @@ class Call:
 
     @property
     def writes(self):
-        return self.verb in ("create", "update", "patch", "delete", "deletecollection")
+        return self.verb in ("create", "update", "patch", "delete", "deletecollection") and not self.dry_run
+
+    @property
+    def dry_run(self):
+        """Asked the server's opinion, and stored nothing."""
+        return "dryRun=All" in self.uri
 
 
 class AuditLog:
@@ -54,8 +59,8 @@ class AuditLog:
         return found
 
     def count(self, **filters):
-        """How often each (verb, resource) was called."""
-        return collections.Counter((call.verb, call.resource) for call in self.calls(**filters))
+        """How often each (verb, resource) was called, dry runs not counted."""
+        return collections.Counter((call.verb, call.resource) for call in self.calls(**filters) if not call.dry_run)
 
     def wait(self, test, timeout=10.0, **filters):
         """Waits until `test(calls)` is true; returns the calls."""

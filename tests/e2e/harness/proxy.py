@@ -16,7 +16,7 @@ import urllib.parse
 
 @dataclasses.dataclass
 class Request:
-    """One request of the operator. `number` counts from 1 over all requests; `write` over the writes (0: not a write)."""
+    """One request of the operator. `number` counts from 1 over all requests; `write` over the writes (0: not a write; dry runs are none)."""
     method: str
     path: str
     body: bytes
@@ -115,7 +115,7 @@ class FaultProxy:
     def _handle(self, handler):
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         with self._lock:
-            write = 1 + sum(1 for request in self.requests if request.write) if handler.command != "GET" else 0
+            write = 1 + sum(1 for request in self.requests if request.write) if handler.command != "GET" and "dryRun=All" not in handler.path else 0
             request = Request(handler.command, handler.path, body, len(self.requests) + 1, write)
             self.requests.append(request)
         made_up = self.before(request)

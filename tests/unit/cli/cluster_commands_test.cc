@@ -311,6 +311,39 @@ TEST_F(Commands, ValidateAsksTheServerToo) {
   EXPECT_NE(unknown.err.find("warning: Pipeline p: could not be checked"), std::string::npos);
 }
 
+TEST_F(Commands, ValidateTellsWhatTheServerWouldSayToTheObjectsOfARun) {
+  using Kind = logic::TrialFinding::Kind;
+  World world{.files = {{"p.yaml",
+                         "apiVersion: millrace.dev/v1\nkind: Pipeline\nmetadata: {name: p}\n"
+                         "spec:\n  steps:\n    - {name: a, container: {image: i}}\n"}}};
+  world.cluster = &server_;
+  logic::TrialReport report;
+  report.accepted = {"the Job of step a"};
+  world.try_pipeline = [&](Cluster&, const crds::Pipeline& pipeline, const logic::Config&) {
+    EXPECT_EQ(pipeline.metadata.name, "p");
+    return Result<logic::TrialReport>(report);
+  };
+  const Outcome good = run_line({"validate", "--server", "p.yaml"}, world);
+  EXPECT_EQ(good.code, kSuccess) << good.err;
+  EXPECT_NE(good.out.find("p.yaml: p: the Job of step a: ok\n"), std::string::npos) << good.out;
+  report.findings = {{Kind::Failed, "the pod of step a", "spec.steps[0]", "you may not ask"}};
+  const Outcome unknown = run_line({"validate", "--server", "p.yaml"}, world);
+  EXPECT_EQ(unknown.code, kSuccess);
+  EXPECT_NE(unknown.err.find("p.yaml:6:7: warning: spec.steps[0]: the pod of step a: could not be "
+                             "checked: you may not ask\n"),
+            std::string::npos)
+      << unknown.err;
+  for (const Kind kind : {Kind::Refused, Kind::Quota}) {
+    report.findings = {{kind, "the pod of step a", "spec.steps[0]", "no\x1b[31m root"}};
+    const Outcome refused = run_line({"validate", "--server", "p.yaml"}, world);
+    EXPECT_EQ(refused.code, kFailure);
+    EXPECT_NE(refused.err.find("p.yaml:6:7: error: spec.steps[0]: the pod of step a: refused: no"),
+              std::string::npos)
+        << refused.err;
+    EXPECT_EQ(refused.err.find('\x1b'), std::string::npos);
+  }
+}
+
 TEST(Program, AsKubectlPluginItsNameIsThatInAllTexts) {
   World world;
   world.program = "/usr/bin/kubectl-millrace";

@@ -81,7 +81,7 @@ Outcome run_line(const std::vector<std::string>& arguments, const World& world) 
         if (found == world.files.end()) return fail(Code::Unavailable, base + ": nobody there");
         return found->second;
       },
-      .render = world.render,
+      .try_pipeline = world.try_pipeline,
       .terminal = world.terminal,
   };
   std::vector<const char*> argv{world.program.c_str()};

@@ -30,7 +30,7 @@ struct World {
   FakeServer* cluster = nullptr;  ///< null: there is no kubeconfig
   bool terminal = false;
   std::string program = "millrace";  ///< argv[0]
-  RenderObjects render = {};
+  TryPipeline try_pipeline = {};
 };
 
 /// Run `millrace` with `arguments` in `world`. Time zones are UTC, Test/East (UTC+05:30)

@@ -222,16 +222,43 @@ TEST(CheckPipeline, NamesEachWrongField) {
 
 TEST(CheckPipeline, ReadyCondition) {
   const Time t = *parse_time("2026-11-21T03:00:00Z");
-  const auto good = ready_condition({}, 3, nullptr, t);
+  const auto good = ready_condition({}, nullptr, 3, nullptr, t);
   EXPECT_EQ(good.status, "True");
   EXPECT_EQ(good.observed_generation, 3);
-  const auto bad = ready_condition({{"spec.x", "wrong"}, {"spec.y", "bad"}}, 4, &good,
+  const auto bad = ready_condition({{"spec.x", "wrong"}, {"spec.y", "bad"}}, nullptr, 4, &good,
                                    t + std::chrono::seconds(9));
   EXPECT_EQ(bad.status, "False");
   EXPECT_EQ(bad.message, "spec.x: wrong; spec.y: bad");
   EXPECT_EQ(bad.last_transition_time, t + std::chrono::seconds(9));
-  const auto still = ready_condition({{"spec.x", "wrong"}}, 5, &bad, t + std::chrono::seconds(20));
+  const auto still =
+      ready_condition({{"spec.x", "wrong"}}, nullptr, 5, &bad, t + std::chrono::seconds(20));
   EXPECT_EQ(still.last_transition_time, bad.last_transition_time);
+}
+
+TEST(CheckPipeline, ReadyByWhatTheServerWouldSay) {
+  const struct {
+    Admission admission;
+    const char* status;
+    const char* reason;
+    const char* message;
+    bool bars;
+  } cases[] = {
+      {{"r", "True", "Accepted", "fine"}, "True", "Valid", "runs can start", false},
+      {{"r", "Unknown", "Checking", "asked"}, "True", "Valid", "runs can start", false},
+      {{"r", "Unknown", "CheckFailed", "why"}, "True", "Valid", "runs can start; why", false},
+      {{"r", "False", "QuotaExceeded", "full"}, "True", "QuotaExceeded", "full", false},
+      {{"r", "False", "Refused", "no root"}, "False", "Refused", "no root", false},
+  };
+  for (const auto& c : cases) {
+    const auto got = ready_condition({}, &c.admission, 3, nullptr, Time{});
+    EXPECT_EQ(got.status, c.status) << c.admission.reason;
+    EXPECT_EQ(got.reason, c.reason) << c.admission.reason;
+    EXPECT_EQ(got.message, c.message) << c.admission.reason;
+    EXPECT_EQ(bars_runs(got), c.bars) << c.admission.reason;
+  }
+  // What is wrong with the spec itself comes first, and bars runs.
+  const auto wrong = ready_condition({{"spec.x", "wrong"}}, nullptr, 3, nullptr, Time{});
+  EXPECT_TRUE(bars_runs(wrong));
 }
 
 TEST(CheckRun, Limits) {

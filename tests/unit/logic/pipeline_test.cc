@@ -35,6 +35,7 @@ struct Scene {
     if (zone_error.empty()) input.zone = TimeZone();
     input.config = config;
     input.usage_changed = usage_changed;
+    input.admission = admission;
     return plan_pipeline(input);
   }
 
@@ -94,6 +95,7 @@ struct Scene {
   Config config;
   std::string zone_error;
   std::optional<Time> usage_changed;
+  std::optional<Admission> admission;
   Time now{1'800'000'000s};
 };
 
@@ -117,6 +119,87 @@ TEST(PlanPipeline, ANewPipelineGetsItsRevisionAndIsReady) {
   // At rest there is nothing to write and nothing to wait for.
   const PipelinePlan rest = scene.plan();
   EXPECT_TRUE(rest.before.empty() && rest.after.empty() && !rest.status && !rest.recheck);
+}
+
+const api::Condition* admitted(const Scene& scene) {
+  return api::find_condition(scene.pipeline.status.conditions, "Admitted");
+}
+
+TEST(PlanPipeline, ReadyComesFirstAndTheTrialAfterwards) {
+  Scene scene;
+  EXPECT_EQ(scene.plan().trial, Duration::zero());
+  scene.settle();
+  EXPECT_EQ(ready(scene).status, "True");
+  EXPECT_EQ(admitted(scene)->reason, "Checking");
+  EXPECT_EQ(scene.plan().trial, Duration::zero());  // until there is an answer
+  scene.admission = Admission{scene.current.name, "False", "Refused", "no root"};
+  const PipelinePlan refused = scene.plan();
+  ASSERT_EQ(refused.notes.size(), 1U);
+  EXPECT_EQ(refused.notes[0].type, Note::Type::Warning);
+  EXPECT_EQ(refused.notes[0].reason, "Refused");
+  scene.settle();
+  EXPECT_EQ(ready(scene).status, "False");
+  EXPECT_EQ(ready(scene).reason, "Refused");
+  EXPECT_EQ(ready(scene).message, "no root");
+  EXPECT_EQ(scene.pipeline.status.revision, scene.current.name);  // runs start all the same
+  EXPECT_EQ(scene.plan().trial, kFirstRetrial);
+  scene.admission = Admission{scene.current.name, "True", "Accepted", "fine"};
+  scene.settle();
+  EXPECT_EQ(ready(scene).status, "True");
+  EXPECT_FALSE(scene.plan().trial.has_value());
+}
+
+TEST(PlanPipeline, WhatWasTriedIsNotTriedAgainAfterARestart) {
+  const struct {
+    const char* status;
+    const char* reason;
+    std::optional<Duration> trial;
+  } cases[] = {{"True", "Accepted", std::nullopt},
+               {"Unknown", "NotChecked", std::nullopt},
+               {"Unknown", "CheckFailed", kFirstRetrial},
+               {"False", "Refused", kFirstRetrial},
+               {"Unknown", "Checking", Duration::zero()}};
+  for (const auto& c : cases) {
+    Scene scene;
+    scene.plan();
+    scene.admission = Admission{scene.current.name, c.status, c.reason, "words"};
+    scene.settle();
+    scene.admission.reset();
+    const PipelinePlan plan = scene.plan();
+    EXPECT_EQ(plan.trial, c.trial) << c.reason;
+    if (std::string(c.reason) == "Checking") continue;
+    EXPECT_FALSE(plan.status.has_value()) << c.reason;
+  }
+}
+
+TEST(PlanPipeline, AChangeOfWhatRunsIsTriedAndAChangeOfTheScheduleIsNot) {
+  Scene scene;
+  scene.plan();
+  scene.admission = Admission{scene.current.name, "True", "Accepted", "fine"};
+  scene.settle();
+  scene.pipeline.metadata.generation = 4;
+  scene.pipeline.spec.strategy = *codec::decode<crds::Strategy>(R"({"cronExpression":"@daily"})");
+  scene.settle();
+  EXPECT_FALSE(scene.plan().trial.has_value());
+  EXPECT_EQ(admitted(scene)->reason, "Accepted");
+  EXPECT_EQ(admitted(scene)->observed_generation, 4);
+  // Labels reach the pods, and change no generation.
+  scene.pipeline.metadata.labels["team"] = "blue";
+  EXPECT_EQ(scene.plan().trial, Duration::zero());
+  scene.settle();
+  EXPECT_EQ(admitted(scene)->reason, "Checking");
+}
+
+TEST(PlanPipeline, AWrongSpecIsNotTried) {
+  Scene scene;
+  scene.plan();
+  scene.admission = Admission{scene.current.name, "True", "Accepted", "fine"};
+  scene.settle();
+  scene.config = {};
+  scene.settle();
+  EXPECT_EQ(ready(scene).reason, "AdapterImageMissing");
+  EXPECT_EQ(admitted(scene), nullptr);
+  EXPECT_FALSE(scene.plan().trial.has_value());
 }
 
 TEST(PlanPipeline, MistakesAreNamedWithTheirField) {
