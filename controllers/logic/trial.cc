@@ -158,7 +158,8 @@ class Trials {
   /// Of a Job or Deployment, unless the same is there.
   void keep(Trial trial) {
     if (!seen_.insert(template_key(trial.action.body, false)).second) return;
-    put(shapes_.insert(template_key(trial.action.body, true)).second, std::move(trial));
+    const bool first = shapes_.insert(template_key(trial.action.body, true)).second;
+    put(first, std::move(trial));
   }
 
   void put(bool first, Trial trial) {
