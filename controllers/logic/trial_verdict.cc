@@ -68,14 +68,18 @@ std::string line_of(const TrialFinding& finding) {
          finding.message;
 }
 
-/// What was found of `kind`, in order; the same words about several objects once.
+/// What was found of `kind`, in order.
 std::string describe(const std::vector<TrialFinding>& findings, Kind kind) {
   constexpr int kShown = 3;
+  const auto all = static_cast<int>(
+      std::count_if(findings.begin(), findings.end(),
+                    [&](const TrialFinding& finding) { return finding.kind == kind; }));
+  const std::size_t room = (kMessageLimit - 100) / static_cast<std::size_t>(std::clamp(all, 1, 3));
   std::string text;
   int count = 0;
   for (const TrialFinding& finding : findings) {
     if (finding.kind != kind || ++count > kShown) continue;
-    text += (count == 1 ? "" : "; ") + cut(line_of(finding), 400);
+    text += (count == 1 ? "" : "; ") + cut(line_of(finding), room);
   }
   if (count > kShown) text += "; and " + std::to_string(count - kShown) + " more";
   return text;
