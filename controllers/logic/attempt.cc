@@ -159,6 +159,8 @@ Failure job_failure(const api::Job& job, const std::optional<CreateFailure>& pod
 }
 
 bool is_complete(const api::Job& job) {
+  // A Job that was told to stop may count a pod that ended with 0 because of it.
+  if (!job.metadata.annotation(kStopAnnotation).empty()) return false;
   const api::Condition* complete = api::find_condition(job.status.conditions, "Complete");
   return complete != nullptr && complete->status == "True";
 }
