@@ -271,6 +271,8 @@ void Graph::retry_run() {
     Unit& unit = *owned;
     if (node_of(unit).group != Group::Main) continue;
     StepState& state = unit.state;
+    // Combinations that were left out when their step failed and that was tolerated.
+    if (!state.of.empty() && done(*units_[unit.node])) continue;
     const bool held_up = state.state == StepPhase::Skipped && state.reason != kWhenFalse;
     const bool tolerated = state.state == StepPhase::Failed && !failed(unit);
     if (tolerated || (state.state != StepPhase::Failed && !held_up)) continue;

@@ -55,5 +55,22 @@ TEST(GraphFound, CombinationsBegunBeforeTheFirstStatusAreNotBegunAgain) {
   EXPECT_TRUE(w.ended()) << w.states();
 }
 
+TEST(GraphFound, ARetryOfTheRunLeavesToleratedMatricesAlone) {
+  GraphWorld w(R"({"steps":[{"name":"m","http":{"url":"http://s/"},"continueOnError":true,
+      "matrix":{"params":{"x":[1,2]},"maxParallel":1}},
+      {"name":"n","http":{"url":"http://s/"},"dependsOn":["m"]}]})",
+               R"(,"maxRetryCount":1)");
+  w.settle();
+  w.answer("m.0/1", 400);
+  w.settle();
+  w.answer("n/1", 400);
+  w.settle();
+  EXPECT_EQ(w.count("call n/2"), 1u);
+  EXPECT_EQ(w.count("call m.1/1"), 0u) << "what comes after it has run";
+  w.answer("n/2", 200);
+  w.settle();
+  EXPECT_EQ(w.reason(), "Succeeded");
+}
+
 }  // namespace
 }  // namespace millrace::logic
