@@ -377,7 +377,7 @@ void Simulation::settle(Duration limit, bool (Simulation::*done)() const) {
     moved = user_->decide() || moved;
     auditor_.look();
     if (moved) {
-      if (++idle > 8000) return auditor_.complain("it never comes to rest");
+      if (++idle > 40000) return auditor_.complain("it never comes to rest");
       continue;
     }
     if ((this->*done)()) return;
