@@ -55,9 +55,16 @@ class Cluster:
         self.namespaces = 0
 
     def __enter__(self):
+        try:
+            self.up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def up(self):
         lines = subprocess.run([ROOT / "tests/cluster/cluster", "up"], env=self.env, capture_output=True, text=True)
         if lines.returncode != 0:
-            shutil.rmtree(self.dir, ignore_errors=True)
             raise RuntimeError(f"no test cluster: {lines.stderr[-1000:]}")
         for line in lines.stdout.splitlines():
             name, value = line.removeprefix("export ").split("=", 1)
@@ -74,7 +81,6 @@ class Cluster:
                 if not left:
                     raise
                 time.sleep(0.2)
-        return self
 
     def __exit__(self, *_):
         if self.operator:

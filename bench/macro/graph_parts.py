@@ -42,11 +42,15 @@ class Hooks:
 
     def __enter__(self):
         cluster = self.cluster.__enter__()
-        self.hook, self.target = free_ports(1), free_ports(1)
-        self.start_operator()
-        self.namespace = cluster.namespace()
-        self.body = self.file("body.json", {"n": "$(NAME)"})
-        self.taken = 0
+        try:
+            self.hook, self.target = free_ports(1), free_ports(1)
+            self.start_operator()
+            self.namespace = cluster.namespace()
+            self.body = self.file("body.json", {"n": "$(NAME)"})
+            self.taken = 0
+        except BaseException:
+            cluster.__exit__()
+            raise
         return self
 
     def __exit__(self, *error):
