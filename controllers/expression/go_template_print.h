@@ -1,4 +1,5 @@
-/// Values as text, for conveyor-belt templates. Internal to the files named go_template_*.
+/// Values as text, for conveyor-belt templates. Internal to the files named go_template_*, but for
+/// the escapes, which the old spelling of canonical templates uses too.
 #pragma once
 
 #include <cstddef>

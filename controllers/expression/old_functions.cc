@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "controllers/expression/functions.h"
+#include "controllers/expression/go_template_print.h"
 #include "controllers/expression/operators.h"
 
 namespace millrace::expression {
@@ -154,27 +155,7 @@ Result<Item> old_html(Call& call) {
   MR_ASSIGN(const std::string text, old_text_of(call.at(0), call.meter));
   MR_TRY(call.meter.work(text.size() / 8));
   std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
+  gotmpl::append_html(out, text);
   return call.give(std::move(out));
 }
 
@@ -182,20 +163,7 @@ Result<Item> old_urlquery(Call& call) {
   MR_ASSIGN(const std::string text, old_text_of(call.at(0), call.meter));
   MR_TRY(call.meter.work(text.size() / 8));
   std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out += c;
-    } else if (c == ' ') {
-      out += '+';
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      out += '%';
-      out += "0123456789ABCDEF"[byte >> 4];
-      out += "0123456789ABCDEF"[byte & 15];
-    }
-  }
+  gotmpl::append_query(out, text);
   return call.give(std::move(out));
 }
 
