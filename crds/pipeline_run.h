@@ -178,7 +178,9 @@ struct RetryStatus {
   template <class V, class Self>
   static void describe(V& v, Self& self) {
     v.field("retryCount", self.retry_count, {.doc = "Attempts after the first.", .keep = true});
-    v.field("historyBuild", self.history_build, {.doc = "The attempts that failed, oldest first."});
+    v.field("historyBuild", self.history_build,
+            {.doc = "The attempts that failed, oldest first. Attempt 0: what a retry of a batch "
+                    "run takes over."});
   }
 };
 
@@ -231,6 +233,7 @@ struct StepState {
   std::string name;
   StepPhase state = StepPhase::Pending;
   int attempt = 0;
+  int retries = 0;  ///< graphs only
   std::string reason;
   std::string message;
   std::optional<int> exit_code;
@@ -253,6 +256,9 @@ struct StepState {
     v.field("state", self.state,
             {.doc = "`Pending`, `Running`, `Succeeded`, `Failed` or `Skipped`.", .required = true});
     v.field("attempt", self.attempt, {.doc = "Number of the attempt, from 1."});
+    v.field(
+        "retries", self.retries,
+        {.doc = "How often its own `retry` began it again since the run began, or was retried."});
     v.field("reason", self.reason, {.doc = "Why it failed, as one word."});
     v.field("message", self.message, {.doc = "Why it failed, for people."});
     v.field("exitCode", self.exit_code, {.doc = "What its program returned."});

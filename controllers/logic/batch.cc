@@ -11,6 +11,7 @@
 #include "controllers/logic/names.h"
 #include "controllers/logic/objects.h"
 #include "controllers/logic/outcome.h"
+#include "controllers/logic/retry_of.h"
 #include "kubeclient/base/duration.h"
 #include "kubeclient/base/time_format.h"
 
@@ -388,11 +389,38 @@ RunPlan plan_start(const Batch& b) {
   return plan;
 }
 
+/// A retry of an ended run: what succeeded there goes into the history before anything begins.
+std::optional<RunPlan> take_over(const Batch& b) {
+  const bool begun = b.attempt.exists() || b.before().retry_status || b.before().cluster;
+  if (b.input.retried == nullptr || begun || b.run().spec.cancel) return std::nullopt;
+  std::vector<std::string> reused = reused_steps(*b.input.retried, b.attempt.all_steps);
+  if (reused.empty()) return std::nullopt;
+  const std::string& name = b.input.retried->metadata.name;
+  crds::AttemptRecord record;
+  record.ns = b.attempt.job_key.ns;
+  record.completion_time = truncate_to_second(b.input.now);
+  record.reason = kTakenOver;
+  record.message = "taken over from run " + name + ": " + join(reused);
+  record.steps_succeeded = std::move(reused);
+  PipelineRunStatus status = make_status(b);
+  set_going(status, b.input, "Pending", record.message);
+  crds::RetryStatus& retries = status.retry_status.emplace();
+  retries.history_build.push_back(std::move(record));
+  Attempt first = b.attempt;
+  first.steps = remaining_steps(first.all_steps, retries.history_build);
+  set_steps(status, first, step_states(first, b.before(), {}));
+  RunPlan plan;
+  propose(plan, b.input, std::move(status));
+  if (plan.status) look_again(plan, Duration::zero());
+  return plan;
+}
+
 }  // namespace
 
 RunPlan plan_batch(const RunInput& input, const Revision& revision) {
   const Attempt attempt = observe_attempt(input, step_names(revision.frozen.spec));
   const Batch b{input, revision, attempt};
+  if (auto plan = take_over(b)) return *std::move(plan);
   const api::Job* job = attempt.job;
   if (attempt.succeeded != nullptr || (job != nullptr && is_complete(*job))) return succeed(b);
   if (job != nullptr && !job->metadata.annotation(kStopAnnotation).empty()) {

@@ -215,6 +215,11 @@ std::vector<FieldError> check_pipeline(const crds::Pipeline& pipeline,
   if (spec.stream_job) checker.check_stream(*spec.stream_job);
   for (FieldError& error : check_surroundings(spec)) checker.errors.push_back(std::move(error));
   if (spec.strategy) checker.check_strategy(*spec.strategy);
+  if (context.pipeline && is_graph(spec)) {
+    for (FieldError& error : check_children(pipeline, context.pipeline)) {
+      checker.errors.push_back(std::move(error));
+    }
+  }
   return std::move(checker.errors);
 }
 
@@ -253,6 +258,9 @@ api::Condition ready_condition(const std::vector<FieldError>& errors, const Admi
       return e.message.find("adapterImages.") != std::string::npos;
     });
     if (only_images) condition.reason = kAdapterImageMissing;
+    if (std::all_of(errors.begin(), errors.end(), is_missing_child)) {
+      condition.reason = kPipelineNotFound;
+    }
   } else if (admission != nullptr && admission->status == "False") {
     // A quota is used up for a time, and often by this pipeline's own runs.
     if (admission->reason == kRefused) condition.status = "False";

@@ -2,6 +2,7 @@
 /// and how each kind of step begins, is observed and is stopped.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@ inline constexpr const char* kMatrixStopped = "MatrixStopped";
 inline constexpr const char* kBackoff = "Backoff";
 /// Name of the call that tells X-Callback-URL of a success; no step can be called so.
 inline constexpr const char* kCallbackStep = "x-callback-url";
+/// How often to look again at something whose end should be an event.
+inline constexpr std::chrono::seconds kSafetyRecheck{30};
 
 /// Why an attempt of a step ended badly, and whether trying again may help.
 struct StepFailure {
@@ -46,8 +49,12 @@ struct Unit {
   const crds::StepState* recorded = nullptr;  ///< as the status has it; null: it has not
 };
 
-/// The pause before attempt `next` (from 2) of a step.
-Duration pause_before(const crds::Retry& retry, int next);
+/// The pause before a step is tried again for the `retries`-th time, from 1.
+Duration pause_before(const crds::Retry& retry, int retries);
+/// "a, b, c and 2 more"; `more` are those that `names` has not.
+std::string first_of(const std::vector<std::string>& names, std::size_t more = 0);
+/// Where the webhook's caller wants to be told of success, or empty.
+const std::string& callback_url(const crds::PipelineRun& run);
 
 /// The Apply of the rendered object of a manifest step, as the run's service account. Errors:
 /// Invalid, led by the field.
@@ -69,6 +76,8 @@ class Graph {
   void read_status();
   void read_children();
   void reuse_retried();
+  /// Take in the combinations of a matrix whose objects stand although no status knows of them.
+  void adopt_combinations();
   Unit& add_unit(std::string name, std::size_t node);
   const Node& node_of(const Unit& unit) const { return nodes_[unit.node]; }
   bool is_matrix(const Unit& unit) const;
@@ -88,7 +97,7 @@ class Graph {
   Attempt observe(const Unit& unit) const;
 
   // graph_scope.cc: what expressions see
-  codec::Value run_value() const;
+  const codec::Value& run_value() const;
   const codec::Value& params_value() const;
   const codec::Value& belt_root() const;
   Result<codec::Value> evaluate(const Unit& unit, const std::string& text,
@@ -108,50 +117,79 @@ class Graph {
   Result<CallOrder> call_of(const Unit& unit, const HttpStep& step) const;
   Result<void> start_manifest(Unit& unit, const ManifestStep& step);
   Result<codec::Value> object_of(const Unit& unit, const ManifestStep& step) const;
+  const std::string& service_account(const ManifestStep& step) const;
   Result<void> start_child(Unit& unit, const ChildStep& step);
   Result<void> start_wait(Unit& unit, const WaitStep& step);
   void order_call(CallOrder order, bool needs_record);
 
-  // graph_watch.cc: how steps that run are seen
+  // graph_watch*.cc: how steps that run are seen
   void watch(Unit& unit);
   void watch_pod(Unit& unit, const PodStep& step);
+  void succeed_pod(Unit& unit, const PodStep& step, const Attempt& attempt, Time end);
   void watch_http(Unit& unit, const HttpStep& step);
   void watch_manifest(Unit& unit, const ManifestStep& step);
+  /// What `failure` and `success` of the step say of its object.
+  void judge_object(Unit& unit, const ManifestStep& step, const codec::Value& object);
   void watch_approval(Unit& unit, const ApprovalStep& step);
   void watch_child(Unit& unit);
   void watch_wait(Unit& unit, const WaitStep& step);
   void watch_matrix(Unit& unit);
+
+  // graph_change.cc: how the state of a step changes
   void succeed(Unit& unit, Time when);
   void fail_attempt(Unit& unit, const StepFailure& failure, Time when);
+  /// The step has failed for good.
+  void end_failed(Unit& unit, const std::string& reason, const std::string& message, Time when);
   void skip(Unit& unit, const char* reason, std::string message = {});
   void wait_for(Unit& unit, std::string reason, std::string message);
   void stop_waiting(Unit& unit);
   /// True when a live look at Jobs and pods is needed and was asked for.
   bool ask_workload();
   bool over_time(const Unit& unit, Time started);
+
+  // graph_stop.cc
   /// Bring what runs to its end, with `reason` for what it was stopped; true when nothing runs.
   bool stop(Unit& unit, const char* reason, const std::string& message);
   void stop_child(Unit& unit, const crds::PipelineRun& child);
+  bool stop_all(const char* reason, const std::string& message);
+
+  bool take_place();  // graph_place.cc
 
   // graph.cc: the order of things
-  bool take_place();
+  bool resolve();
+  bool begin();
   void advance(Group group);
+  void take_up(Group group);
+  bool may_start(Unit& unit, const std::unordered_map<std::size_t, int>& busy);
   bool makes_objects(const Unit& unit) const;
   bool all_ended(Group group) const;
   bool any_failed(Group group) const;
-  std::optional<StepFailure> first_failure() const;
-  bool stop_all(const char* reason, const std::string& message);
+  bool go_on();
+  bool wind_down(bool late, Duration timeout);
   void retry_run();
   void finally_turn();
-  void finish();
-  bool all_done() const;
   bool any_begun(Group group) const;
   bool all_ended_or_unwanted(Group group) const;
-  void say_running();
+  bool asks() const { return wants_.any() || !plan_.needs_objects.empty(); }
+
+  // graph_end.cc
+  std::optional<StepFailure> first_failure() const;
+  void finish();
+  bool all_done() const;
   bool call_back();
+
+  // graph_status.cc
+  void say_running();
+  /// The last thing a plan does with the states of the steps: they are moved out.
   crds::PipelineRunStatus make_status() const;
-  void archive(crds::PipelineRunStatus& status);
-  void propose_going(const char* reason, std::string message);
+  /// Answers the bytes that `status` takes encoded.
+  std::size_t archive(crds::PipelineRunStatus& status);
+  bool archive_refused() const;
+  bool archive_is_held();
+  void move_to_archive(crds::PipelineRunStatus& status, std::vector<std::size_t>& sizes,
+                       std::size_t& bytes, const std::function<bool(const crds::StepState&)>& keep);
+  void write_archive(crds::PipelineRunStatus& status, const std::vector<crds::StepState>& moved);
+  void forget_calls();
   RunPlan take();
 
   const RunInput& input_;
@@ -163,7 +201,6 @@ class Graph {
 
   std::vector<std::unique_ptr<Unit>> units_;  ///< nodes first
   std::unordered_map<std::string_view, std::size_t> by_name_;
-  std::unordered_map<std::string, std::size_t> node_index_;
   IndexSet archived_done_;
   IndexSet archived_skipped_;
   std::unordered_map<std::string, JobChildren> jobs_;  ///< by the Job's name
@@ -171,15 +208,17 @@ class Graph {
   std::optional<Error> params_problem_;
   crds::PipelineRunStatus status_;  ///< history and the like, as it will be written
   int running_ = 0;
-  std::unordered_map<std::string, int> tries_;            ///< failed attempts on record, by step
   const std::vector<std::string>* same_after_ = nullptr;  ///< of the node that turn_of saw last
   Turn same_turn_ = Turn::Now;
   mutable std::optional<codec::Value> params_value_;
   mutable std::optional<codec::Value> belt_root_;
-  bool stopping_ = false;  ///< no more attempts: what runs is being stopped
+  mutable std::optional<codec::Value> run_value_;  ///< until a step fails
+  bool stopping_ = false;                          ///< no more attempts: what runs is being stopped
   /// A step ended in this plan by what only this process has seen: pods can be looked at again.
   bool fresh_ = false;
   bool held_ = false;        ///< a refused create holds up the others
+  bool retried_ = false;     ///< this plan begins the next attempt of the run
+  bool early_ = false;       ///< of OnError only conveyor-belt's error job may begin
   bool must_write_ = false;  ///< what was ordered may begin only after the status is written
   RunPlan plan_;
   LiveParts wants_;

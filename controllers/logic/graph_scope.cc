@@ -36,10 +36,7 @@ class GraphScope final : public expression::Scope {
       if (const Value* value = own_->find(root)) return Lookup::borrowed(*value, 1);
     }
     if (root == "params") return Lookup::borrowed(graph_.params_value(), 1);
-    if (root == "run") {
-      if (!run_) run_ = graph_.run_value();
-      return Lookup::borrowed(*run_, 1);
-    }
+    if (root == "run") return Lookup::borrowed(graph_.run_value(), 1);
     const Value& trigger = graph_.run_.spec.trigger;
     if (root == "trigger" && !trigger.is_null()) return Lookup::borrowed(trigger, 1);
     if (root == "trigger") return fail(Code::NotFound, "the run was not started by a trigger");
@@ -95,7 +92,6 @@ class GraphScope final : public expression::Scope {
   const Graph& graph_;
   const Unit& unit_;
   const Value* own_;
-  mutable std::optional<Value> run_;  ///< made when asked for: it lists the failed steps
 };
 
 const Value& Graph::params_value() const {
@@ -105,7 +101,8 @@ const Value& Graph::params_value() const {
   return params_value_.emplace(std::move(params));
 }
 
-Value Graph::run_value() const {
+const Value& Graph::run_value() const {
+  if (run_value_) return *run_value_;
   Value failed_steps = Value::array();
   for (const auto& unit : units_) {
     if (failed(*unit)) failed_steps.push_back(unit->name);
@@ -119,7 +116,7 @@ Value Graph::run_value() const {
                              {"attempt", retries + 1},
                              {"status", how}});
   run["failedSteps"] = std::move(failed_steps);
-  return run;
+  return run_value_.emplace(std::move(run));
 }
 
 const Value& Graph::belt_root() const {

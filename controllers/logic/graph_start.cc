@@ -146,9 +146,9 @@ void Graph::expand(Unit& unit) {
 }
 
 Result<void> Graph::start_pod(Unit& unit, const PodStep& step) {
-  if (input_.create_failure) {
+  if (input_.create_failure && !archive_refused()) {
     const CreateFailure& failure = *input_.create_failure;
-    if (failure.key.name == observe(unit).job_key.name) {
+    if (failure.key.name == object_name(unit)) {
       const CreateVerdict verdict = judge(failure);
       if (verdict.permanent) {
         const std::string what = verdict.reason == "NameConflict"
@@ -172,7 +172,7 @@ Result<void> Graph::start_pod(Unit& unit, const PodStep& step) {
     held_ = true;
     return {};
   }
-  Node rendered = node_of(unit);
+  Node rendered;  // of the node, what create_job looks at
   rendered.name = unit.name;
   PodStep pod = step;
   std::vector<std::string> names;
@@ -263,6 +263,17 @@ Result<void> Graph::start_http(Unit& unit, const HttpStep& step) {
   return {};
 }
 
+namespace {
+
+const std::string& account_of(const crds::PipelineRun& run, const ManifestStep& step) {
+  static const std::string none = "default";
+  const std::string& own = run.spec.service_account_name;
+  if (!own.empty()) return own;
+  return step.service_account_name.empty() ? none : step.service_account_name;
+}
+
+}  // namespace
+
 Result<Action> apply_manifest(Value object, const ManifestStep& step,
                               const crds::PipelineRun& run) {
   for (const char* field : {"apiVersion", "kind"}) {
@@ -284,16 +295,17 @@ Result<Action> apply_manifest(Value object, const ManifestStep& step,
     owner.erase("controller");  // its own controller may want to be that
     metadata["ownerReferences"].push_back(std::move(owner));
   }
-  const std::string& own = run.spec.service_account_name;
   Action apply;
   apply.verb = Action::Verb::Apply;
   apply.key = {metadata.find("namespace")->as_string(), metadata.find("name")->as_string()};
-  apply.service_account = !own.empty()                         ? own
-                          : !step.service_account_name.empty() ? step.service_account_name
-                                                               : "default";
+  apply.service_account = account_of(run, step);
   apply.account_ns = run.metadata.ns;
   apply.body = std::move(object);
   return apply;
+}
+
+const std::string& Graph::service_account(const ManifestStep& step) const {
+  return account_of(run_, step);
 }
 
 Result<Value> Graph::object_of(const Unit& unit, const ManifestStep& step) const {
@@ -345,8 +357,7 @@ Result<void> Graph::start_child(Unit& unit, const ChildStep& step) {
   Action create;
   create.verb = Action::Verb::Create;
   create.resource = crds::PipelineRun::kResource;
-  create.key = {run_.metadata.ns, step_object_name(run_.metadata.name, run_.metadata.uid, unit.name,
-                                                   unit.state.attempt)};
+  create.key = {run_.metadata.ns, object_name(unit)};
   if (input_.create_failure && input_.create_failure->key == create.key) {
     const CreateVerdict verdict = judge(*input_.create_failure);
     if (verdict.permanent) {

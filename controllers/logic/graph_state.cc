@@ -28,9 +28,6 @@ Graph::Graph(const RunInput& input, const Revision& revision)
   status_.params = run_.status.params;
   status_.concurrency_group = run_.status.concurrency_group;
   status_.archive = run_.status.archive;
-  if (status_.retry_status) {
-    for (const auto& record : status_.retry_status->history_build) ++tries_[record.step];
-  }
   read_status();
   read_children();
 }
@@ -47,11 +44,10 @@ Unit& Graph::add_unit(std::string name, std::size_t node) {
 }
 
 void Graph::read_status() {
-  units_.reserve(nodes_.size());
-  for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    add_unit(nodes_[i].name, i);
-    node_index_.emplace(nodes_[i].name, i);
-  }
+  const std::size_t most = nodes_.size() + run_.status.step_states.size();
+  units_.reserve(most);
+  by_name_.reserve(most);
+  for (std::size_t i = 0; i < nodes_.size(); ++i) add_unit(nodes_[i].name, i);
   if (const auto& archive = run_.status.archive) {
     archived_done_ = IndexSet::parse(archive->succeeded);
     archived_skipped_ = IndexSet::parse(archive->skipped);
@@ -74,8 +70,8 @@ void Graph::read_status() {
       units_[known->second]->recorded = &state;
       continue;
     }
-    const auto node = node_index_.find(state.of);
-    if (node == node_index_.end()) continue;
+    const auto node = by_name_.find(state.of);
+    if (node == by_name_.end() || node->second >= nodes_.size()) continue;
     Unit& unit = add_unit(state.name, node->second);
     unit.state = state;
     unit.recorded = &state;
@@ -97,6 +93,28 @@ void Graph::reuse_retried() {
     unit.state.waited.clear();
     unit.state.message = "taken over from run " + input_.retried->metadata.name;
   }
+}
+
+void Graph::adopt_combinations() {
+  const auto adopt = [&](const api::ObjectMeta& object) {
+    const std::string& name = object.label(kStepLabel);
+    const std::size_t dot = name.rfind('.');
+    if (dot == std::string::npos || find(name) != nullptr) return;
+    const auto node = by_name_.find(std::string_view(name).substr(0, dot));
+    if (node == by_name_.end() || node->second >= nodes_.size()) return;
+    Unit& whole = *units_[node->second];
+    if (!is_matrix(whole) || ended(whole)) return;
+    if (whole.state.state == StepPhase::Pending) {
+      whole.state.state = StepPhase::Running;
+      whole.state.started_at = truncate_to_second(input_.now);
+      stop_waiting(whole);
+    }
+    add_unit(name, node->second).state.of = whole.name;
+  };
+  for (const auto& [name, children] : jobs_) {
+    if (children.job != nullptr) adopt(children.job->metadata);
+  }
+  for (const crds::PipelineRun* child : input_.children) adopt(child->metadata);
 }
 
 void Graph::read_children() {
@@ -196,14 +214,14 @@ bool Graph::stands(const Unit& unit) const {
   }
   const NodeAction& action = node_of(unit).action;
   if (std::holds_alternative<ChildStep>(action)) return child_of(unit) != nullptr;
-  return std::holds_alternative<PodStep>(action) && !jobs_.empty() && observe(unit).exists();
+  return std::holds_alternative<PodStep>(action) && !jobs_.empty() &&
+         jobs_.contains(object_name(unit));
 }
 
 Attempt Graph::observe(const Unit& unit) const {
   Attempt attempt;
   attempt.number = std::max(1, unit.state.attempt);
-  attempt.job_key = {run_.metadata.ns, step_object_name(run_.metadata.name, run_.metadata.uid,
-                                                        unit.name, attempt.number)};
+  attempt.job_key = {run_.metadata.ns, object_name(unit)};
   const auto* step = std::get_if<PodStep>(&node_of(unit).action);
   if (step != nullptr) {
     for (const PodContainer& container : step->containers) {

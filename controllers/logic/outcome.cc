@@ -88,8 +88,9 @@ crds::PipelineRunStatus carried_status(const RunInput& input, const std::string&
   return status;
 }
 
-void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus status) {
-  fit_budget(status);
+void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus status,
+             std::optional<std::size_t> bytes) {
+  fit_budget(status, bytes);
   const crds::PipelineRunStatus& before = input.run->status;
   // A Job that is made now, and a call that may be sent without a record of its own, may come to
   // its end before this status would be old.

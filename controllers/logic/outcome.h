@@ -42,8 +42,10 @@ void set_end(crds::PipelineRunStatus& status, Time end);
 /// one, and the generation.
 crds::PipelineRunStatus carried_status(const RunInput& input, const std::string& revision);
 
-/// Put `status` into the plan if it is to be written now, else a recheck for when it is.
-void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus status);
+/// Put `status` into the plan if it is to be written now, else a recheck for when it is. `bytes`:
+/// as for fit_budget.
+void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus status,
+             std::optional<std::size_t> bytes = {});
 
 /// Plan again after `delay` at the latest.
 void look_again(RunPlan& plan, Duration delay);

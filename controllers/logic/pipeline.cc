@@ -238,6 +238,10 @@ bool set_conditions(const PipelineInput& input, PipelineStatus& status, Pipeline
   CheckContext context;
   context.config = &input.config;
   context.zone_problem = [&](const std::string&) { return input.zone_error; };
+  context.pipeline = [&](const std::string& name) -> const crds::Pipeline* {
+    const auto found = input.children.find(name);
+    return found == input.children.end() ? nullptr : found->second;
+  };
   const auto errors = check_pipeline(pipeline, context);
   const api::Condition* before = api::find_condition(pipeline.status.conditions, "Ready");
   status.conditions.clear();

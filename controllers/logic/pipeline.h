@@ -1,6 +1,7 @@
 /// Planning for the Pipeline kind: whether runs can start, its frozen copy, its schedule.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ struct PipelineInput {
   std::vector<const api::ControllerRevision*> revisions;  ///< controlled by it, in any order
   std::optional<TimeZone> zone;  ///< strategy.timeZone; none when there is no such zone
   std::string zone_error;        ///< why there is none, for people; empty when there is one
+  /// Pipelines of the namespace, by name: those that steps start, and those that these start in
+  /// turn. One that is missing here is not there.
+  std::map<std::string, const crds::Pipeline*> children;
   Config config;
   std::optional<Time> usage_changed;   ///< memory: since when only idle or the used runs differ
   std::optional<Admission> admission;  ///< memory: what the last trial of this process found

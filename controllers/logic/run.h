@@ -109,7 +109,9 @@ struct RunInput {
   /// Other runs of the namespace that have not ended and hold, or wait for, a place in a group
   /// (status.concurrencyGroup, or not started yet); read live when `live.siblings`.
   std::vector<const crds::PipelineRun*> others;
-  const crds::PipelineRun* retried = nullptr;  ///< the run that spec.retryOf names
+  /// The run that spec.retryOf names, with the steps it has archived; needed, for batch pipelines
+  /// too, until the first status.
+  const crds::PipelineRun* retried = nullptr;
   std::map<std::string, CallState> calls;      ///< by CallOrder::key
   std::map<std::string, ObjectState> objects;  ///< by ObjectRef::node
 
@@ -118,6 +120,8 @@ struct RunInput {
   std::optional<Time> last_status_write;  ///< when its status was last written
   std::optional<CreateFailure> create_failure;  ///< the plan before this one met it
   std::optional<CreateFailure> pod_failure;  ///< the Job controller's last, for a Job of this run
+  std::map<std::string, Time> looked;        ///< by ObjectRef::node: when it was last looked at
+  std::optional<Time> archive_held;          ///< until when RunPlan::hold_archive asked to wait
 };
 
 /// What to do next. When `needs_live` asks for anything all else is empty: gather those parts live
@@ -135,6 +139,8 @@ struct RunPlan {
   std::vector<CallOrder> calls;           ///< to begin once the status is written, if there is one
   std::vector<std::string> forget_calls;  ///< keys: ended or cancelled, their results are on record
   std::vector<Note> notes;                ///< events to record once the status is written
+  /// An object of the archive was refused: remember that none is to be tried for so long.
+  std::optional<Duration> hold_archive;
 };
 
 /// Plan the next step. Total: every input has a plan. Terminal runs get an empty one.

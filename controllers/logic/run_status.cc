@@ -28,7 +28,7 @@ bool same_conditions(const PipelineRunStatus& a, const PipelineRunStatus& b) {
                     });
 }
 
-/// More than `status` can take encoded, without encoding it.
+/// More than `status` can take encoded, without encoding it; values of params and steps excepted.
 std::size_t upper_bound(const PipelineRunStatus& status) {
   constexpr std::size_t kFixed = 700;  // names, times and keys of one entry
   std::size_t bytes = 4096;
@@ -45,23 +45,36 @@ std::size_t upper_bound(const PipelineRunStatus& status) {
   return bytes;
 }
 
-bool fits(const PipelineRunStatus& status) {
-  return upper_bound(status) <= kStatusBudget || codec::encode(status).size() <= kStatusBudget;
+bool has_values(const PipelineRunStatus& status) {
+  return !status.params.empty() ||
+         std::any_of(status.step_states.begin(), status.step_states.end(), [](const auto& step) {
+           return !step.outputs.is_null() || !step.response.is_null() || !step.matrix.is_null();
+         });
 }
+
+bool fits(const PipelineRunStatus& status) {
+  if (!has_values(status) && upper_bound(status) <= kStatusBudget) return true;
+  return codec::encode(status).size() <= kStatusBudget;
+}
+
+std::size_t size_of(const AttemptRecord& record) { return codec::encode(record).size(); }
 
 std::size_t records(const PipelineRunStatus& status) {
   return status.retry_status ? status.retry_status->history_build.size() : 0;
 }
 
-/// Apply `trim` to ever more of the oldest records, doubling, until the status fits.
+/// Apply `trim` to one record after another, oldest first, until `bytes`, what the status takes, is
+/// within the budget. Each record is measured by itself: encoding the whole status each time would
+/// take seconds for thousands of them.
 template <class Trim>
-bool trim_oldest(PipelineRunStatus& status, Trim trim) {
-  const std::size_t count = records(status);
-  for (std::size_t upto = std::min<std::size_t>(16, count);; upto = std::min(upto * 2, count)) {
-    for (std::size_t i = 0; i < upto; ++i) trim(status.retry_status->history_build[i]);
-    if (fits(status)) return true;
-    if (upto == count) return false;
+bool trim_oldest(PipelineRunStatus& status, std::size_t& bytes, Trim trim) {
+  for (AttemptRecord& record : status.retry_status->history_build) {
+    if (bytes <= kStatusBudget) return true;
+    bytes -= size_of(record);
+    trim(record);
+    bytes += size_of(record);
   }
+  return bytes <= kStatusBudget;
 }
 
 bool is_quiet_reason(std::string_view reason) {
@@ -97,25 +110,31 @@ void set_condition(PipelineRunStatus& status, std::string_view type, std::string
   at->observed_generation = generation;
 }
 
-void fit_budget(PipelineRunStatus& status) {
-  if (fits(status) || records(status) == 0) return;
-  if (trim_oldest(status, [](AttemptRecord& r) { r.message.clear(); })) return;
-  if (trim_oldest(status, [](AttemptRecord& r) {
+void fit_budget(PipelineRunStatus& status, std::optional<std::size_t> known) {
+  if (known ? *known <= kStatusBudget : fits(status)) return;
+  if (records(status) == 0) return;
+  std::size_t bytes = known ? *known : codec::encode(status).size();
+  if (trim_oldest(status, bytes, [](AttemptRecord& r) { r.message.clear(); })) return;
+  if (trim_oldest(status, bytes, [](AttemptRecord& r) {
         r.ns.clear();
         r.start_time.reset();
       })) {
     return;
   }
   auto& history = status.retry_status->history_build;
-  while (history.size() > 1 && !fits(status)) {
+  std::size_t gone = 0;
+  for (; gone + 1 < history.size() && bytes > kStatusBudget; ++gone) {
+    AttemptRecord& oldest = history[gone];
+    AttemptRecord& next = history[gone + 1];
+    bytes -= size_of(oldest) + 1 + size_of(next);
     // What succeeded must not be forgotten, or it would run again.
-    AttemptRecord& next = history[1];
-    if (history[0].reason != "BuildTimeout" && next.reason != "BuildTimeout") {
-      next.steps_succeeded.insert(next.steps_succeeded.begin(), history[0].steps_succeeded.begin(),
-                                  history[0].steps_succeeded.end());
+    if (oldest.reason != "BuildTimeout" && next.reason != "BuildTimeout") {
+      next.steps_succeeded.insert(next.steps_succeeded.begin(), oldest.steps_succeeded.begin(),
+                                  oldest.steps_succeeded.end());
     }
-    history.erase(history.begin());
+    bytes += size_of(next);
   }
+  history.erase(history.begin(), history.begin() + static_cast<std::ptrdiff_t>(gone));
 }
 
 WriteDecision decide_write(const PipelineRunStatus& before, const PipelineRunStatus& after,
@@ -142,7 +161,9 @@ std::vector<Note> transition_notes(const PipelineRunStatus& before,
   const api::Condition* is = api::find_condition(after.conditions, "Succeeded");
   if (is == nullptr) return notes;
   const bool status_changed = was == nullptr || was->status != is->status;
-  if (records(after) > records(before) && !is_terminal(after)) {
+  const bool tried = records(after) > records(before) &&
+                     after.retry_status->history_build.back().attempt > 0;  // 0: taken over
+  if (tried && !is_terminal(after)) {
     notes.push_back({Note::Type::Warning, "BuildRetry", is->message});
   }
   if (is->status == "Unknown") {

@@ -29,8 +29,8 @@ void set_condition(crds::PipelineRunStatus& status, std::string_view type, std::
 std::string cut(std::string_view text, std::size_t limit);
 
 /// Bring `status` under kStatusBudget: messages of the oldest attempts go first, attempts that no
-/// longer matter last.
-void fit_budget(crds::PipelineRunStatus& status);
+/// longer matter last. `bytes`: what it takes encoded, where the caller knows.
+void fit_budget(crds::PipelineRunStatus& status, std::optional<std::size_t> bytes = {});
 
 /// What to do with a freshly computed status.
 struct WriteDecision {

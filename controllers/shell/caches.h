@@ -17,6 +17,8 @@ namespace millrace::shell {
 
 /// Index of runs by "namespace/refPipeline".
 inline constexpr const char* kByPipeline = "pipeline";
+/// Index of Pipelines by "namespace/<name of a Pipeline that a step starts>".
+inline constexpr const char* kByChild = "child";
 /// Index of Jobs and pods by "namespace/<label millrace.dev/run-uid>".
 inline constexpr const char* kByRunUid = "run-uid";
 /// Index of pods and ControllerRevisions by "namespace/<UID of their controller>".

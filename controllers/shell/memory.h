@@ -25,7 +25,9 @@ struct RunMemory {
   std::map<std::string, MadeJob> made_jobs;     ///< by name
   std::map<std::string, std::int64_t> applied;  ///< Deployment name → generation after our Apply
   std::optional<logic::CreateFailure> pod_failure;
-  int create_failures = 0;  ///< in a row
+  int create_failures = 0;             ///< in a row
+  std::map<std::string, Time> looked;  ///< manifest steps: when their object was looked at
+  std::optional<Time> archive_held;    ///< see RunPlan::hold_archive
 };
 
 /// Memory of one Job.

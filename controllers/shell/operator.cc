@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <thread>
 
+#include "controllers/logic/child_check.h"
 #include "controllers/logic/job_many.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/pod_facts.h"
@@ -132,6 +134,8 @@ struct Operator::Impl final : WriteObserver {
   void wake_run_of(const api::ObjectMeta& child);
   /// `left` has given up its place in its concurrency group: tell those that wait for one.
   void wake_queued(const crds::PipelineRun& left);
+  /// A Pipeline came, changed or went: tell those whose steps start it, and those that start these.
+  void wake_parents(const ObjectKey& child);
   /// Tell the queues of all that there may be something to do about.
   void wake_all();
   /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
@@ -265,6 +269,11 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
 /// Event handlers: from any object to the keys of those who care. They only add to queues,
 /// and let go of what nobody needs any more.
 void Operator::Impl::connect() {
+  pipelines.add_index(kByChild, [](const crds::Pipeline& pipeline) {
+    std::vector<std::string> children = logic::child_names(pipeline.spec);
+    for (std::string& name : children) name = index_value(pipeline.metadata.ns, name);
+    return children;
+  });
   runs.add_index(kByPipeline, [](const crds::PipelineRun& run) {
     return std::vector<std::string>{index_value(run.metadata.ns, run.spec.ref_pipeline)};
   });
@@ -286,6 +295,7 @@ void Operator::Impl::connect() {
     }
     // Runs that wait for it, and streams that follow its replicas. Status writes concern no run.
     if (old && now && old->metadata.generation == now->metadata.generation) return;
+    wake_parents(key);
     for (const auto& run : runs.store().by_index(kByPipeline, index_value(key.ns, key.name))) {
       if (!logic::is_settled(*run)) wake(run_queue, api::key_of(run->metadata));
     }
@@ -373,6 +383,19 @@ void Operator::Impl::wake_queued(const crds::PipelineRun& left) {
     const bool waits = !run->status.start_time && !logic::is_settled(*run) &&
                        run->status.concurrency_group == left.status.concurrency_group;
     if (waits) wake(run_queue, api::key_of(run->metadata));
+  }
+}
+
+void Operator::Impl::wake_parents(const ObjectKey& child) {
+  std::set<std::string> seen = {child.name};
+  std::vector<std::string> names = {child.name};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string value = index_value(child.ns, names[i]);
+    for (const auto& parent : pipelines.store().by_index(kByChild, value)) {
+      if (!seen.insert(parent->metadata.name).second) continue;
+      names.push_back(parent->metadata.name);
+      wake(pipeline_queue, api::key_of(parent->metadata));
+    }
   }
 }
 

@@ -1,5 +1,8 @@
 #include "controllers/shell/pipeline_reconciler.h"
 
+#include <set>
+
+#include "controllers/logic/child_check.h"
 #include "controllers/shell/events.h"
 #include "kubeclient/codec/json_writer.h"
 
@@ -21,6 +24,26 @@ PipelineReconciler::PipelineReconciler(const Services& services, const Caches& c
       lateness_(services.metrics.histogram("millrace_tick_lateness_seconds",
                                            "From a tick of a schedule to its run's creation.")) {}
 
+std::vector<runtime::Ref<crds::Pipeline>> PipelineReconciler::children_of(
+    const crds::Pipeline& pipeline) const {
+  std::vector<runtime::Ref<crds::Pipeline>> found;
+  std::set<std::string> seen;
+  const auto add = [&](const crds::PipelineSpec& spec) {
+    for (const std::string& name : logic::child_names(spec)) {
+      if (!seen.insert(name).second) continue;
+      if (auto child = caches_.pipelines.get({pipeline.metadata.ns, name})) {
+        found.push_back(std::move(child));
+      }
+    }
+  };
+  add(pipeline.spec);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto child = found[i];
+    add(child->spec);
+  }
+  return found;
+}
+
 Result<runtime::Outcome> PipelineReconciler::reconcile(const ObjectKey& key,
                                                        const runtime::ReconcileContext& context) {
   const auto pipeline = caches_.pipelines.get(key);
@@ -34,6 +57,8 @@ Result<runtime::Outcome> PipelineReconciler::reconcile(const ObjectKey& key,
   input.now = services_.clock.now();
   input.pipeline = pipeline.get();
   input.current = current.get();
+  const auto children = children_of(*pipeline);
+  for (const auto& child : children) input.children.emplace(child->metadata.name, child.get());
   for (const auto& run : runs) input.runs.push_back(run.get());
   for (const auto& revision : revisions) input.revisions.push_back(revision.get());
   auto zone = zones_.find(pipeline->spec.strategy ? pipeline->spec.strategy->time_zone : "");

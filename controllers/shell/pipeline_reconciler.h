@@ -43,6 +43,8 @@ class PipelineReconciler final : public runtime::Reconciler {
   /// Order the trial that `plan` asks for, unless that is done already.
   void order_trial(const crds::Pipeline& pipeline, const std::string& revision,
                    const logic::PipelinePlan& plan);
+  /// The pipelines that its steps start, as far as they are there, and those these start.
+  std::vector<runtime::Ref<crds::Pipeline>> children_of(const crds::Pipeline& pipeline) const;
   Result<runtime::Outcome> act(const crds::Pipeline& pipeline, const logic::PipelinePlan& plan,
                                const std::stop_token& stop);
   Result<void> create_scheduled(const crds::Pipeline& pipeline, const std::string& version,

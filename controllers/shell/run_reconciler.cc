@@ -5,6 +5,7 @@
 #include "controllers/logic/expire.h"
 #include "controllers/logic/labels.h"
 #include "controllers/logic/names.h"
+#include "controllers/logic/retry_of.h"
 #include "controllers/logic/stream.h"
 #include "controllers/shell/events.h"
 #include "controllers/shell/live.h"
@@ -139,16 +140,25 @@ void RunReconciler::gather_graph(const crds::PipelineRun& run, Gathered& out) co
 /// The run that this one takes up again, whole: the cache keeps no steps of runs that have ended.
 Result<void> RunReconciler::gather_retried(Gathered& out, const std::stop_token& stop) const {
   const crds::PipelineRun& run = *out.run;
-  if (run.spec.retry_of.empty() || !run.status.step_states.empty() || out.retried) return {};
+  const crds::PipelineRunStatus& known = run.status;
+  const bool begun = known.start_time || !known.step_states.empty() || known.archive;
+  if (run.spec.retry_of.empty() || begun || out.retried) return {};
   client::CallOptions options;
   options.stop = stop;
-  auto found = client::get<crds::PipelineRun>(services_.reader,
-                                              {run.metadata.ns, run.spec.retry_of}, options);
-  if (found.ok()) {
-    out.retried = std::make_shared<const crds::PipelineRun>(*std::move(found));
-  } else if (found.error().code != Code::NotFound) {
-    return fail(std::move(found).error());
+  const std::string& ns = run.metadata.ns;
+  auto found = client::get<crds::PipelineRun>(services_.reader, {ns, run.spec.retry_of}, options);
+  if (!found.ok() && found.error().code == Code::NotFound) return {};
+  MR_ASSIGN(crds::PipelineRun retried, std::move(found));
+  const auto archive = retried.status.archive.value_or(crds::StepArchive{});
+  for (const std::string& name : archive.revisions) {
+    const auto object = client::get<api::ControllerRevision>(services_.reader, {ns, name}, options);
+    if (object.ok()) {
+      logic::restore_steps(retried, *object);
+    } else if (object.error().code != Code::NotFound) {
+      return fail(Error(object.error()));
+    }
   }
+  out.retried = std::make_shared<const crds::PipelineRun>(std::move(retried));
   return {};
 }
 
@@ -244,6 +254,8 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
   input.last_status_write = gathered.memory.last_status_write;
   input.create_failure = gathered.create_failure;
   input.pod_failure = gathered.memory.pod_failure;
+  input.looked = gathered.memory.looked;
+  input.archive_held = gathered.memory.archive_held;
   return input;
 }
 
@@ -259,6 +271,7 @@ Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& s
     if (needed.any()) MR_TRY(gather_live(needed, gathered, stop));
     for (const logic::ObjectRef& ref : plan.needs_objects) {
       gathered.objects[ref.node] = objects_.look(ref, stop);
+      gathered.memory.looked[ref.node] = services_.clock.now();
     }
     plan = logic::plan_run(input_of(gathered));
   }
@@ -270,6 +283,15 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
                                             const std::stop_token& stop) {
   const ObjectKey key = api::key_of(gathered.run->metadata);
   const std::string uid = gathered.run->metadata.uid;
+  if (!gathered.objects.empty() || todo.hold_archive) {
+    memory_.update(uid, [&](RunMemory& m) {
+      m.looked = gathered.memory.looked;
+      if (todo.hold_archive) {
+        m.archive_held =
+            services_.clock.now() + std::chrono::ceil<Time::duration>(*todo.hold_archive);
+      }
+    });
+  }
   std::string version = gathered.run->metadata.resource_version;
   for (const Action& action : todo.actions) {
     Result<ActionResult> done = ActionResult{};

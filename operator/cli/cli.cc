@@ -201,6 +201,10 @@ Argument to_argument(const CLI::Option& option) {
   argument.help = option.get_description();
   argument.default_text = option.get_default_str();
   argument.repeatable = option.get_items_expected_max() > 1;
+  if (option.get_name() == kWords) {  // a list, of which most commands take one or two
+    argument.repeatable = argument.value.ends_with("...");
+    if (argument.repeatable) argument.value.resize(argument.value.size() - 3);
+  }
   return argument;
 }
 

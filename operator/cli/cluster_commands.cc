@@ -126,7 +126,7 @@ class Declaration {
                                    "Their pods get TERM, their grace period, then KILL; `finally` "
                                    "steps run.",
                                    "  millrace cancel nightly-x7k2p\n");
-    words(cancel_app, "RUN", "Names of the runs.");
+    words(cancel_app, "RUN...", "Names of the runs.");
 
     CLI::App& retry_app = command(
         "retry",
@@ -173,7 +173,7 @@ class Declaration {
         "server's proxy, or at --address.",
         "  millrace deliveries\n"
         "  millrace deliveries nightly --address 127.0.0.1:8080 -o json\n");
-    words(app, "PIPELINE", "Of this pipeline only.");
+    words(app, "[PIPELINE]", "Of this pipeline only.");
     app.add_option("--address", args_.address,
                    "The operator's metrics address, asked directly: HOST:PORT.")
         ->type_name("ADDRESS");
@@ -191,7 +191,7 @@ class Declaration {
     return *app;
   }
   void words(CLI::App& app, const char* value, const char* help) {
-    app.add_option("WORDS", args_.words, help)->type_name(value);
+    app.add_option(kWords, args_.words, help)->type_name(value);
   }
   void output(CLI::App& app, const char* formats, const char* help) {
     std::vector<std::string> choices;

@@ -14,6 +14,9 @@ class App;
 
 namespace millrace::cli {
 
+/// The parser's name of the arguments without a flag.
+inline constexpr const char* kWords = "WORDS";
+
 /// What the parser fills in; each command looks at its own.
 struct ClusterArguments {
   ClusterChoice choice;

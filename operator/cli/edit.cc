@@ -93,8 +93,9 @@ int retry(Session& session) {
   const ClusterArguments& args = session.args();
   if (args.words.size() != 1) return session.usage("give one RUN");
   if (const int failed = session.connect(); failed != kSuccess) return failed;
-  const auto run = session.run(args.words.front());
+  auto run = session.run(args.words.front());
   if (!run.ok()) return session.fail_with(run.error().message);
+  *run = session.restored(*std::move(run));
   const auto plan = plan_retry(*run, session.graph(*run));
   if (!plan.ok()) return session.fail_with(plan.error().message);
   const auto pipeline = session.pipeline(run->spec.ref_pipeline);

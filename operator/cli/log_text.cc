@@ -56,7 +56,14 @@ std::vector<std::string> step_summary(const GraphStep& step, const crds::StepSta
       lines.push_back("applied " + (step.detail.empty() ? "an object" : step.detail));
       break;
     case ActionKind::Approval:
-      if (!step.detail.empty()) lines.push_back(one_line(step.detail));
+      // As it was asked; what stands in the pipeline is a template.
+      if (state.waiting && state.waiting->reason == "Approval") {
+        lines.push_back(one_line(state.waiting->message));
+      } else if (state.state == crds::StepPhase::Succeeded && !state.message.empty()) {
+        lines.push_back(one_line(state.message));
+      } else if (!step.detail.empty() && step.detail.find("{{") == std::string::npos) {
+        lines.push_back(one_line(step.detail));
+      }
       for (const crds::Approval& approval : run.spec.approvals) {
         if (approval.step != state.name) continue;
         lines.push_back(std::string(codec::enum_name(approval.decision)) + " by " + approval.by +

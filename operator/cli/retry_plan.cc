@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controllers/logic/retry_of.h"
 #include "controllers/logic/run.h"
 #include "kubeclient/codec/describe.h"
 #include "kubeclient/codec/json_writer.h"
@@ -45,7 +46,8 @@ RetryPlan::Step judge(const StepLine& line) {
   if (line.step.group == logic::Group::Finally) return {state.name, false, "runs at every end"};
   switch (state.state) {
     case StepPhase::Succeeded:
-      if (line.archived) return {state.name, false, "it succeeded, but its outputs are archived"};
+      if (line.archived)
+        return {state.name, false, "it succeeded, but its archived details are gone"};
       return {state.name, true, "it succeeded"};
     case StepPhase::Failed:
       return {state.name, false, "it failed" + (state.reason.empty() ? "" : ": " + state.reason)};
@@ -59,11 +61,22 @@ RetryPlan::Step judge(const StepLine& line) {
   return {state.name, false, "it did not end"};
 }
 
-/// Batch: the steps share a pod and its workspace, which a new run has not got.
-std::vector<RetryPlan::Step> judge_batch(const std::vector<GraphStep>& graph) {
+/// Batch: a new pod goes on at the first step that has not succeeded.
+std::vector<RetryPlan::Step> judge_batch(const crds::PipelineRun& run,
+                                         const std::vector<GraphStep>& graph) {
+  std::vector<std::string> names;
+  for (const GraphStep& step : graph) names.push_back(step.name);
+  const std::size_t reused = logic::reused_steps(run, names).size();
+  const auto& history = run.status.retry_status;
+  const bool late = history && !history->history_build.empty() &&
+                    history->history_build.back().reason == "BuildTimeout";
   std::vector<RetryPlan::Step> steps;
-  for (const GraphStep& step : graph) {
-    steps.push_back({step.name, false, "a batch job starts over in a new pod"});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const char* why = i < reused    ? "it succeeded"
+                      : late        ? "after a timeout all steps run again"
+                      : i == reused ? "it did not succeed"
+                                    : "it comes after one that did not succeed";
+    steps.push_back({names[i], i < reused, why});
   }
   return steps;
 }
@@ -91,7 +104,7 @@ Result<RetryPlan> plan_retry(const crds::PipelineRun& run, const std::vector<Gra
   RetryPlan plan;
   plan.body = body_of(run);
   if (is_batch(run, graph)) {
-    plan.steps = judge_batch(graph);
+    plan.steps = judge_batch(run, graph);
   } else {
     for (const StepLine& line : step_lines(graph, run.status)) plan.steps.push_back(judge(line));
   }

@@ -86,6 +86,7 @@ std::string attempts_text(const crds::PipelineRunStatus& status, Time now) {
   if (!status.retry_status || status.retry_status->history_build.empty()) return "";
   Table table({"ATTEMPT", "STEP", "AGO", "TOOK", "REASON", "MESSAGE"});
   for (const crds::AttemptRecord& record : status.retry_status->history_build) {
+    if (record.attempt == 0) continue;  // what a retry took over
     std::string took;
     if (record.start_time && record.completion_time) {
       took = span(*record.start_time, *record.completion_time);
@@ -97,6 +98,7 @@ std::string attempts_text(const crds::PipelineRunStatus& status, Time now) {
                {record.reason},
                {one_line(record.message)}});
   }
+  if (table.empty()) return "";
   return "\nFailed attempts:\n" + table.text(Look::Plain, 2);
 }
 

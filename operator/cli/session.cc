@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controllers/logic/retry_of.h"
 #include "controllers/logic/revision.h"
 #include "kubeclient/client/typed.h"
 #include "kubeclient/codec/value.h"
@@ -65,12 +66,7 @@ crds::PipelineRun Session::restored(crds::PipelineRun run) {
   for (const std::string& name : run.status.archive->revisions) {
     const auto object =
         client::get<api::ControllerRevision>(reader(), {run.metadata.ns, name}, call());
-    const codec::Value* steps = object.ok() ? object->data.find("steps") : nullptr;
-    if (steps == nullptr) continue;
-    for (const codec::Value& step : steps->items()) {
-      auto state = codec::decode<crds::StepState>(step.dump());
-      if (state.ok()) run.status.step_states.push_back(*std::move(state));
-    }
+    if (object.ok()) logic::restore_steps(run, *object);
   }
   return run;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kubeclient/base/time_format.h"
+#include "operator/cli/log_text.h"
 #include "tests/unit/cli/command_line.h"
 
 namespace millrace::cli {
@@ -224,13 +225,46 @@ TEST_F(Commands, CancelPatchesWhatGoesOn) {
 
 TEST_F(Commands, RetryPrintsThePlanThenDoesIt) {
   const Outcome dry = line({"retry", "bad", "--dry-run"});
-  EXPECT_NE(dry.out.find("fetch   runs again"), std::string::npos) << dry.out << dry.err;
+  EXPECT_NE(dry.out.find("fetch   reused"), std::string::npos) << dry.out << dry.err;
   EXPECT_NE(dry.out.find("load    runs again"), std::string::npos) << dry.out;
   EXPECT_TRUE(server_.changes.empty());
   const Outcome real = line({"retry", "bad"});
   EXPECT_NE(real.out.find("nightly-retry-abcde started"), std::string::npos) << real.out;
   ASSERT_EQ(server_.changes.size(), 1U);
   EXPECT_EQ(line({"retry", "going"}).code, kFailure);
+}
+
+TEST_F(Commands, UsageShowsHowManyNamesAreTaken) {
+  const struct {
+    const char* command;
+    const char* want;
+  } rows[] = {
+      {"start", "millrace start PIPELINE [FLAGS]"},
+      {"describe", "millrace describe RUN|PIPELINE [FLAGS]"},
+      {"approve", "millrace approve RUN [STEP] [FLAGS]"},
+      {"deliveries", "millrace deliveries [PIPELINE] [FLAGS]"},
+      {"cancel", "millrace cancel RUN... [FLAGS]"},
+      {"validate", "millrace validate FILE... [FLAGS]"},
+  };
+  for (const auto& row : rows) {
+    const std::string help = line({row.command, "--help"}).out;
+    EXPECT_NE(help.find(row.want), std::string::npos) << help.substr(0, 400);
+  }
+}
+
+TEST(StepSummary, AnApprovalIsShownAsItWasAsked) {
+  const GraphStep step{
+      .name = "ask", .action = ActionKind::Approval, .detail = "Deploy {{ params.v }}?"};
+  crds::StepState state;
+  state.name = "ask";
+  state.state = crds::StepPhase::Running;
+  state.waiting = crds::StepWaiting{"Approval", "Deploy 1.2?", {}};
+  EXPECT_EQ(step_summary(step, state, {}), std::vector<std::string>{"Deploy 1.2?"});
+  state.waiting.reset();
+  EXPECT_TRUE(step_summary(step, state, {}).empty()) << "never the template";
+  state.state = crds::StepPhase::Succeeded;
+  state.message = "Deploy 1.2?";
+  EXPECT_EQ(step_summary(step, state, {}), std::vector<std::string>{"Deploy 1.2?"});
 }
 
 TEST_F(Commands, ApproveWritesWhoDecided) {

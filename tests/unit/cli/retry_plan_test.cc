@@ -64,19 +64,26 @@ TEST(RetryPlan, AStepWhoseConditionWasFalseIsNotAskedAgain) {
   EXPECT_EQ(signs(plan_retry(failed_run({skipped}), {{.name = "a"}}).value()), "+a");
 }
 
-TEST(RetryPlan, WhatWasArchivedRunsAgain) {
+TEST(RetryPlan, WhatWasArchivedRunsAgainWhenItsDetailsAreGone) {
   auto run = failed_run({});
   run.status.archive.emplace();
   run.status.archive->succeeded = "0";
   EXPECT_EQ(signs(plan_retry(run, {{.name = "a", .position = 0}}).value()), "-a");
 }
 
-TEST(RetryPlan, ABatchStartsOver) {
-  auto run = failed_run({state("a", StepPhase::Succeeded), state("b", StepPhase::Failed)});
-  run.status.cluster.emplace();
-  run.status.cluster->build_name = "job";
-  EXPECT_EQ(signs(plan_retry(run, {{.name = "a"}, {.name = "b", .after = {"a"}}}).value()),
-            "-a -b");
+TEST(RetryPlan, ABatchGoesOnWhereItFailedUnlessItTookTooLong) {
+  for (const bool late : {false, true}) {
+    auto run = failed_run({state("a", StepPhase::Succeeded), state("b", StepPhase::Failed)});
+    run.status.cluster.emplace();
+    run.status.cluster->build_name = "job";
+    crds::AttemptRecord record;
+    record.attempt = 1;
+    record.reason = late ? "BuildTimeout" : "Fail";
+    record.steps_succeeded = {"a"};
+    run.status.retry_status.emplace().history_build = {record};
+    const auto plan = plan_retry(run, {{.name = "a"}, {.name = "b", .after = {"a"}}});
+    EXPECT_EQ(signs(plan.value()), late ? "-a -b" : "+a -b");
+  }
 }
 
 TEST(RetryPlan, TheNewRunHasTheSameParamsAndNamesTheOldOne) {

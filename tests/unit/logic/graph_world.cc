@@ -57,6 +57,8 @@ RunPlan GraphWorld::plan() {
   input.calls = calls;
   input.last_create = last_create_;
   input.create_failure = failure;
+  input.looked = looked_;
+  input.archive_held = archive_held_;
   for (int i = 0; i < 6; ++i) {
     RunPlan out = plan_run(input);
     if (out.needs_live.any()) {
@@ -73,10 +75,19 @@ RunPlan GraphWorld::plan() {
       const auto at = objects.find(ref.kind + "/" + ref.key.name);
       ObjectState seen;
       if (at != objects.end()) seen.object = at->second;
+      looked_[ref.node] = now;
+      ++looks;
       input.objects.insert_or_assign(ref.node, seen);
     }
   }
   throw std::runtime_error("the planner asks for ever");
+}
+
+void GraphWorld::restart() {
+  calls.clear();
+  last_create_.reset();
+  looked_.clear();
+  archive_held_.reset();
 }
 
 void GraphWorld::note(const std::string& entry) {
@@ -127,6 +138,9 @@ void GraphWorld::act(const Action& action) {
     children.push_back(std::move(child));
     return note("run " + children.back().metadata.label(kStepLabel));
   }
+  if (kind == "ControllerRevision") {
+    archives.push_back(decode<api::ControllerRevision>(action.body.dump()));
+  }
   if (kind != "Job") return note("create " + kind);
   if (step_of_.contains(action.key.name)) return;
   auto job = decode<api::Job>(action.body.dump());
@@ -157,11 +171,27 @@ void GraphWorld::act(const Action& action) {
 }
 
 bool GraphWorld::step() {
-  const RunPlan next = plan();
+  RunPlan next = plan();
   failure.reset();
-  recheck_ = next.recheck;
   const std::size_t before = log.size();
-  for (const Action& action : next.actions) act(action);
+  std::size_t done = 0;
+  while (done < next.actions.size()) {
+    const Action& action = next.actions[done++];
+    const auto error = refuse ? refuse(action) : std::nullopt;
+    if (!error) {
+      act(action);
+      continue;
+    }
+    note("refused " + std::string(action.resource.kind));
+    failure = CreateFailure{*error, std::string(action.resource.kind), action.key, 1};
+    next = plan();
+    failure.reset();
+    done = 0;
+  }
+  recheck_ = next.recheck;
+  if (next.hold_archive) {
+    archive_held_ = now + std::chrono::ceil<std::chrono::microseconds>(*next.hold_archive);
+  }
   bool lost = false;
   bool wrote = false;
   if (next.status) {

@@ -29,10 +29,14 @@ class GraphWorld {
   std::optional<crds::PipelineRun> retried;
   std::map<std::string, CallState> calls;       ///< what this process knows of
   std::map<std::string, codec::Value> objects;  ///< by "<kind>/<name>"
+  std::vector<api::ControllerRevision> archives;
+  int looks = 0;                         ///< at objects
   std::vector<std::string> log;          ///< "job a/1", "call a/1", "apply x", "run a/1", ...
   std::vector<CallOrder> orders;         ///< all calls begun
   std::optional<CreateFailure> failure;  ///< of the next plan alone
   std::function<bool()> lose_status;     ///< true: a conflict, this write is not done
+  /// The server refuses this create: an error.
+  std::function<std::optional<Error>(const Action&)> refuse;
   std::function<void(const std::string&)> begun;  ///< told of each entry of `log`
 
   RunPlan plan();
@@ -42,10 +46,7 @@ class GraphWorld {
   /// Move the clock, planning whenever a plan asked for it.
   void advance(Duration duration);
   /// All memory of the process is gone.
-  void restart() {
-    calls.clear();
-    last_create_.reset();
-  }
+  void restart();
 
   /// The container of the step's last Job ends.
   void end_pod(const std::string& step, int code, const std::string& message = "");
@@ -72,6 +73,8 @@ class GraphWorld {
   std::map<std::string, std::string> step_of_;  ///< job name → step
   std::map<std::string, int> made_;             ///< jobs per step
   std::optional<Time> last_create_;  ///< as the shell remembers it: of calls without a status
+  std::map<std::string, Time> looked_;
+  std::optional<Time> archive_held_;
   std::optional<Duration> recheck_;
   int counter_ = 0;
 };

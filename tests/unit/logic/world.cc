@@ -170,7 +170,11 @@ RunPlan World::plan(const std::string& name, std::optional<CreateFailure> failur
   }
   for (const auto& item : deployments) input.deployments.push_back(&item);
   for (const auto& item : services) input.services.push_back(&item);
-  for (const auto& item : runs) input.siblings.push_back(&item);
+  for (const auto& item : runs) {
+    input.siblings.push_back(&item);
+    const bool wanted = !run.spec.retry_of.empty() && !run.status.start_time;
+    if (wanted && item.metadata.name == run.spec.retry_of) input.retried = &item;
+  }
   std::string revision_name = chosen_revision(run, input.jobs);
   if (revision_name.empty()) revision_name = current.name;
   Revision revision;
