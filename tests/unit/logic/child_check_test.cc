@@ -130,8 +130,8 @@ TEST(ChildCheck, ReadyFollowsTheChild) {
     if (n.find("b") != nullptr) input.children.emplace("b", n.find("b"));
     const PipelinePlan plan = plan_pipeline(input);
     EXPECT_TRUE(plan.status.has_value());
-    const api::Condition& said = plan.status->conditions.front();
-    return said.status + " " + said.reason;
+    const api::Condition* said = api::find_condition(plan.status->conditions, "Ready");
+    return said == nullptr ? "none" : said->status + " " + said->reason;
   };
   EXPECT_EQ(ready(), "False PipelineNotFound");
   n.put("b", kLeaf);
