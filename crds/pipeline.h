@@ -460,7 +460,7 @@ struct PipelineStatus {
             {.doc = "The generation of the spec that this status is about."});
     v.field("conditions", self.conditions,
             {.doc = "`Ready`: whether runs of this pipeline can start, and if not, which field is "
-                    "wrong.",
+                    "wrong. `Admitted`: whether the API server would take what a run creates.",
              .list_map_key = "type"});
     v.field("revision", self.revision, {.doc = "The ControllerRevision of the current spec."});
     v.field("idle", self.idle, {.doc = "True when no run of it is under way."});
@@ -477,6 +477,8 @@ struct Pipeline {
   static constexpr PrintColumn kPrintColumns[] = {
       {"Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status",
        "Whether runs of it can start."},
+      {"Reason", "string", ".status.conditions[?(@.type==\"Ready\")].reason",
+       "`Valid`, or why not, or what the API server would say to the objects of a run."},
       {"Schedule", "string", ".spec.strategy.cronExpression", "When runs start by themselves."},
       {"Suspend", "boolean", ".spec.strategy.suspend", "Whether ticks are skipped."},
       {"Last", "date", ".status.schedule.lastTick", "The last tick that was dealt with."},
@@ -486,7 +488,7 @@ struct Pipeline {
       {"Zone", "string", ".spec.strategy.timeZone", "The zone of the schedule.", 1},
       {"Revision", "string", ".status.revision", "The revision new runs use.", 1},
       {"Message", "string", ".status.conditions[?(@.type==\"Ready\")].message",
-       "Why runs cannot start.", 1},
+       "Which field is wrong, or which object would be refused.", 1},
   };
 
   api::ObjectMeta metadata;

@@ -73,6 +73,12 @@ struct PipelineRunSpec {
         "(has(oldSelf.serviceAccountName) ? oldSelf.serviceAccountName : '') && "
         "(has(self.retryOf) ? self.retryOf : '') == (has(oldSelf.retryOf) ? oldSelf.retryOf : '')",
         "the spec of a run cannot be changed, except for cancel and approvals; create a new run");
+    v.rule(
+        "has(self.params) == has(oldSelf.params) && "
+        "(!has(self.params) || self.params == oldSelf.params) && "
+        "has(self.trigger) == has(oldSelf.trigger) && "
+        "(!has(self.trigger) || self.trigger == oldSelf.trigger)",
+        "params and trigger of a run cannot be changed; create a new run");
     v.rule("!(has(oldSelf.cancel) && oldSelf.cancel) || (has(self.cancel) && self.cancel)",
            "a cancelled run cannot be taken up again; create a new run");
     v.field("refPipeline", self.ref_pipeline,
@@ -84,6 +90,7 @@ struct PipelineRunSpec {
              .rule_message = kObjectNameMessage});
     v.field("params", self.params,
             {.doc = "Values of the pipeline's params. They count as they are when the run starts.",
+             .preserve_unknown = true,
              .max_items = 64,
              .kube_type = "any"});
     v.field("trigger", self.trigger,

@@ -195,6 +195,17 @@ bool run_immutable(const Value& self, const Value* old_self) {
          text(self, "retryOf") == text(*old_self, "retryOf");
 }
 
+/// Absent and empty differ, as in the rule.
+bool same_input(const Value& self, const Value* old_self) {
+  for (const char* field : {"params", "trigger"}) {
+    const Value* now = self.find(field);
+    const Value* was = old_self->find(field);
+    if ((now == nullptr) != (was == nullptr)) return false;
+    if (now != nullptr && !(*now == *was)) return false;
+  }
+  return true;
+}
+
 bool cancel_stays(const Value& self, const Value* old_self) {
   const Value* was = old_self->find("cancel");
   const Value* now = self.find("cancel");
@@ -250,7 +261,7 @@ codec::RuleTable make_table() {
   object_rules(codec::type_info<Step>(), {one_action});
   object_rules(codec::type_info<HttpHeader>(), {one_value});
   rule(codec::type_info<Trigger>(), "type", is_webhook);
-  object_rules(run, {run_immutable, cancel_stays});
+  object_rules(run, {run_immutable, same_input, cancel_stays});
   table[codec::duration_rule(field_rule(run, "timeout"))] = at_most_a_day;
   return table;
 }

@@ -137,6 +137,10 @@ Value bare_schema(const TypeInfo& type, const FieldOptions& options) {
     }
     case Kind::Map: {
       Value schema = open_object();
+      if (options.preserve_unknown) {
+        schema["x-kubernetes-preserve-unknown-fields"] = true;
+        return schema;
+      }
       FieldOptions item;
       item.kube_type = options.kube_type;
       schema["additionalProperties"] = bare_schema(type.item.front(), item);
