@@ -51,7 +51,7 @@ TEST(CustomResource, NamesAreWhatUsersType) {
     const char* columns;
   } cases[] = {
       {"Pipeline", "pipelines.millrace.dev", "pl",
-       "Ready Schedule Suspend Last Next Idle Age +Zone +Revision +Message"},
+       "Ready Reason Schedule Suspend Last Next Idle Age +Zone +Revision +Message"},
       {"PipelineRun", "pipelineruns.millrace.dev", "plr",
        "Pipeline Status Steps Retries Started Duration +Message +Revision"},
   };
