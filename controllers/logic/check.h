@@ -19,7 +19,7 @@ struct CheckContext {
   const Config* config = nullptr;  ///< null: adapter images are not checked (offline validation)
   /// What is wrong with an IANA zone, or ""; no function: zones are not checked.
   std::function<std::string(const std::string&)> zone_problem;
-  PipelineLookup pipeline;  ///< none: Pipelines that steps start are not looked at
+  PipelineLookup pipeline = {};  ///< none: Pipelines that steps start are not looked at
 };
 
 /// Complaints about the spec in field order, e.g. {"spec.batchJob.outputs[2].name", "..."}; empty
