@@ -27,6 +27,9 @@ inline constexpr const char* kAttemptLabel = "millrace.dev/attempt";  ///< from 
 
 // Annotations.
 inline constexpr const char* kRevisionAnnotation = "millrace.dev/revision";
+/// On a run, before anything is made for it: "<its UID>/<revision>". The UID keeps a copy of the
+/// run from working by what its model worked by.
+inline constexpr const char* kFrozenAnnotation = "millrace.dev/frozen";
 /// When the attempt was started, with microseconds; creationTimestamp has whole seconds only.
 inline constexpr const char* kStartedAnnotation = "millrace.dev/started";
 /// Full names, only where the label had to be shortened.

@@ -62,6 +62,9 @@ Action create_revision(const crds::Pipeline& pipeline, const Revision& revision)
 std::string chosen_revision(const crds::PipelineRun& run,
                             const std::vector<const api::Job*>& jobs) {
   if (!run.status.pipeline_revision.empty()) return run.status.pipeline_revision;
+  const std::string own = run.metadata.uid + "/";
+  const std::string& frozen = run.metadata.annotation(kFrozenAnnotation);
+  if (frozen.starts_with(own)) return frozen.substr(own.size());
   for (const api::Job* job : jobs) {
     const std::string& name = job->metadata.annotation(kRevisionAnnotation);
     if (!name.empty()) return name;

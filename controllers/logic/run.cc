@@ -45,8 +45,8 @@ Action remove_finalizers(const crds::PipelineRun& run) {
   return patch_run(run, "finalizers", std::move(rest));
 }
 
-/// Make the Pipeline the run's controller, so that deleting the Pipeline deletes its runs.
-Action adopt(const crds::PipelineRun& run, const crds::Pipeline& pipeline) {
+/// The run's owners, and the Pipeline as its controller: deleting the Pipeline deletes its runs.
+Value owners_with(const crds::PipelineRun& run, const crds::Pipeline& pipeline) {
   Value owners = Value::array();
   for (const api::OwnerReference& owner : run.metadata.owner_references) {
     owners.push_back(Value::object({{"apiVersion", owner.api_version},
@@ -56,7 +56,19 @@ Action adopt(const crds::PipelineRun& run, const crds::Pipeline& pipeline) {
                                     {"blockOwnerDeletion", owner.block_owner_deletion}}));
   }
   owners.push_back(controller_reference(crds::Pipeline::kResource, pipeline.metadata));
-  return patch_run(run, "ownerReferences", std::move(owners));
+  return owners;
+}
+
+/// Say on the run which revision it works from.
+Action freeze_run(const crds::PipelineRun& run, const std::string& revision) {
+  return patch_run(run, "annotations",
+                   Value::object({{kFrozenAnnotation, run.metadata.uid + "/" + revision}}));
+}
+
+bool makes_something(const RunPlan& plan) {
+  return std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
+    return action.verb == Action::Verb::Create || action.verb == Action::Verb::Apply;
+  });
 }
 
 /// The pipeline, unless it is on its way out.
@@ -198,11 +210,18 @@ RunPlan plan_run(const RunInput& input) {
                                   : plan_stream(input, revision);
   if (plan.needs_live.any() || !plan.needs_objects.empty()) return plan;
   const bool ends = plan.status && plan.status->completion_time.has_value();
+  const bool orphan = pipeline != nullptr && run.metadata.controller_ref() == nullptr;
+  if (revision.plan && chosen.empty() && makes_something(plan)) {
+    // Several objects come of a graph before its first status, and whoever takes over after a crash
+    // may not see them all yet: without this, an edit of the pipeline in between would mix in.
+    Action first = freeze_run(run, revision.name);
+    if (orphan) first.body["metadata"]["ownerReferences"] = owners_with(run, *pipeline);
+    plan.actions.insert(plan.actions.begin(), std::move(first));
+  } else if (orphan) {
+    plan.actions.push_back(patch_run(run, "ownerReferences", owners_with(run, *pipeline)));
+  }
   if (!cached && pipeline != nullptr && !input.create_failure && !ends) {
     plan.actions.insert(plan.actions.begin(), create_revision(*pipeline, revision));
-  }
-  if (pipeline != nullptr && run.metadata.controller_ref() == nullptr) {
-    plan.actions.push_back(adopt(run, *pipeline));
   }
   return plan;
 }

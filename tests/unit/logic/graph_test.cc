@@ -307,10 +307,32 @@ TEST(Graph, FirstCallsOfAGatewaysRunCostNoStatusUnlessTheyLast) {
 TEST(Graph, AJobIsMadeWithoutAStatusBesideIt) {
   GraphWorld w(steps(pod("a")));
   const RunPlan plan = w.plan();
-  EXPECT_EQ(plan.actions.size(), 1u);
+  ASSERT_EQ(plan.actions.size(), 2u);
+  EXPECT_EQ(plan.actions[0].verb, Action::Verb::MergePatch);  // its revision
+  EXPECT_EQ(plan.actions[1].verb, Action::Verb::Create);
   EXPECT_FALSE(plan.status.has_value());
   ASSERT_TRUE(plan.recheck.has_value());
   EXPECT_LE(*plan.recheck, std::chrono::milliseconds(250));
+}
+
+TEST(Graph, TheRevisionStandsOnTheRunBeforeAnythingIsMade) {
+  GraphWorld w(steps(pod("a") + "," + pod("b")));
+  w.run.metadata.owner_references.clear();
+  const RunPlan plan = w.plan();
+  ASSERT_EQ(plan.actions.size(), 3u);
+  EXPECT_EQ(plan.actions[0].key.name, "r");
+  const Value* metadata = plan.actions[0].body.find("metadata");
+  EXPECT_EQ(metadata->at_path({"annotations", kFrozenAnnotation})->as_string(),
+            "r-uid/" + w.revision.name);
+  EXPECT_EQ(metadata->find("ownerReferences")->items().size(), 1u);
+  EXPECT_NE(metadata->find("resourceVersion"), nullptr);
+
+  // After a crash, whoever goes on knows it, even if it sees no Job yet; a copy of the run does
+  // not.
+  w.run.metadata.annotations[kFrozenAnnotation] = "r-uid/p-before-the-edit";
+  EXPECT_EQ(chosen_revision(w.run, {}), "p-before-the-edit");
+  w.run.metadata.uid = "another";
+  EXPECT_EQ(chosen_revision(w.run, {}), "");
 }
 
 TEST(Graph, AnswersGoToLaterStepsAndSecretsStayReferences) {

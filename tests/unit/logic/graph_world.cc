@@ -103,6 +103,12 @@ void GraphWorld::act(const Action& action) {
     if (!objects.contains(name)) objects[name] = action.body;
     return;
   }
+  if (action.verb == Action::Verb::MergePatch && action.key.name == run.metadata.name) {
+    for (const auto& [key, value] : action.body.at_path({"metadata", "annotations"})->members()) {
+      run.metadata.annotations[key] = value.as_string();
+    }
+    return;  // no child: its revision is frozen
+  }
   if (action.verb == Action::Verb::MergePatch && kind == "PipelineRun") {
     for (auto& list : {&children, &others}) {
       for (auto& child : *list) {
