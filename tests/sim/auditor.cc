@@ -409,12 +409,16 @@ void Auditor::judge_leftovers(const api::Job& job) {
 void Auditor::judge_one_pod_job(const api::Job& job) {
   const bool complete = is_true(job.status.conditions, "Complete");
   bool succeeded = false;
+  bool unread =
+      false;  // a user took away the pod that succeeded, and another was made in its place
   for (const auto& [uid, pod] : pods_) {
-    succeeded = succeeded || (pod.job_uid == job.metadata.uid && pod.phase == "Succeeded");
+    if (pod.job_uid != job.metadata.uid) continue;
+    succeeded = succeeded || pod.phase == "Succeeded";
+    unread = unread || (remade_.contains(uid) && pod.phase == "Failed");
   }
   if (complete && !succeeded) complain("Job " + job.metadata.name + " is Complete without a pod");
   const std::string reason = reason_of(job.status.conditions, "Failed");
-  if (reason == "BackoffLimitExceeded" && succeeded) {
+  if (reason == "BackoffLimitExceeded" && succeeded && !unread) {
     complain("Job " + job.metadata.name + " has failed, its pod has not");
   }
 }
