@@ -46,6 +46,28 @@ void Graph::take_up(Group group) {
   }
 }
 
+/// What its `when` says, now that its turn has come; ends the step unless it is to begin. Before it
+/// waits for anything else: what does not run needs no place, and holds nothing up.
+bool Graph::is_wanted(Unit& unit) {
+  const Node& node = node_of(unit);
+  const bool first = unit.state.attempt <= 1 && unit.state.of.empty();
+  // One that waits for a place or a create was looked at before.
+  if (!first || node.when.empty() || unit.state.waiting) return true;
+  unit.state.attempt = 1;
+  const Result<bool> wanted = holds(unit, node.when);
+  if (!wanted.ok()) {
+    fail_attempt(unit,
+                 {"ExpressionError", node.path + ".when: " + wanted.error().message,
+                  crds::RetryCause::Failed, true},
+                 input_.now);
+    return false;
+  }
+  if (*wanted) return true;
+  skip(unit, kWhenFalse, "its condition is false: " + cut(node.when, 200));
+  fresh_ = true;
+  return false;
+}
+
 /// Whether the turn of a pending step has come; `busy`: combinations that run, by node.
 bool Graph::may_start(Unit& unit, const std::unordered_map<std::size_t, int>& busy) {
   const Node& node = node_of(unit);
@@ -61,6 +83,7 @@ bool Graph::may_start(Unit& unit, const std::unordered_map<std::size_t, int>& bu
     const auto* http = std::get_if<HttpStep>(&node.action);
     if (http == nullptr || !http->belt) return false;
   }
+  if (!is_wanted(unit)) return false;
   if (unit.state.waiting && unit.state.waiting->reason == kBackoff && node.retry) {
     const Time until =
         unit.state.waiting->since.value_or(input_.now) +

@@ -52,9 +52,15 @@ void Graph::stop_waiting(Unit& unit) {
   waiting.reset();
 }
 
+/// Its end can be seen in pods by a later plan too, even one that stops the run.
+bool Graph::shows_again(const Unit& unit) const {
+  if (!std::holds_alternative<PodStep>(node_of(unit).action)) return false;
+  return is_matrix(unit) ? !combinations(unit.node).empty() : stands(unit);
+}
+
 void Graph::succeed(Unit& unit, Time when) {
   stop_waiting(unit);
-  fresh_ = fresh_ || !std::holds_alternative<PodStep>(node_of(unit).action);
+  fresh_ = fresh_ || !shows_again(unit);
   unit.state.state = StepPhase::Succeeded;
   unit.state.reason.clear();
   unit.state.message.clear();
@@ -74,7 +80,7 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   const Node& node = node_of(unit);
   StepState& state = unit.state;
   stop_waiting(unit);
-  fresh_ = fresh_ || !std::holds_alternative<PodStep>(node.action);
+  fresh_ = fresh_ || !shows_again(unit);
   state.attempt = std::max(1, state.attempt);
   const Time next_second = std::chrono::ceil<std::chrono::seconds>(when);
   when = truncate_to_second(when);

@@ -136,6 +136,7 @@ class Graph {
   void watch_matrix(Unit& unit);
 
   // graph_change.cc: how the state of a step changes
+  bool shows_again(const Unit& unit) const;
   void succeed(Unit& unit, Time when);
   void fail_attempt(Unit& unit, const StepFailure& failure, Time when);
   /// The step has failed for good.
@@ -160,6 +161,7 @@ class Graph {
   bool begin();
   void advance(Group group);
   void take_up(Group group);
+  bool is_wanted(Unit& unit);
   bool may_start(Unit& unit, const std::unordered_map<std::size_t, int>& busy);
   bool makes_objects(const Unit& unit) const;
   bool all_ended(Group group) const;
@@ -214,7 +216,7 @@ class Graph {
   mutable std::optional<codec::Value> belt_root_;
   mutable std::optional<codec::Value> run_value_;  ///< until a step fails
   bool stopping_ = false;                          ///< no more attempts: what runs is being stopped
-  /// A step ended in this plan by what only this process has seen: pods can be looked at again.
+  /// A step ended in this plan by what a later one may not see: pods can be looked at again.
   bool fresh_ = false;
   bool held_ = false;        ///< a refused create holds up the others
   bool retried_ = false;     ///< this plan begins the next attempt of the run

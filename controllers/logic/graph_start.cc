@@ -36,25 +36,10 @@ bool has_header(const std::vector<crds::HttpHeader>& headers, std::string_view n
 
 }  // namespace
 
-/// The step's turn has come: look at its condition, then begin it.
+/// The step's turn has come, and its condition holds.
 void Graph::start(Unit& unit) {
   const Node& node = node_of(unit);
   unit.state.attempt = std::max(1, unit.state.attempt);
-  const bool first = unit.state.attempt == 1 && unit.state.of.empty();
-  if (first && !node.when.empty()) {
-    const Result<bool> wanted = holds(unit, node.when);
-    if (!wanted.ok()) {
-      fail_attempt(unit,
-                   {"ExpressionError", node.path + ".when: " + wanted.error().message,
-                    crds::RetryCause::Failed, true},
-                   input_.now);
-      return;
-    }
-    if (!*wanted) {
-      skip(unit, kWhenFalse, "its condition is false: " + cut(node.when, 200));
-      return;
-    }
-  }
   if (is_matrix(unit)) {
     expand(unit);
     return;

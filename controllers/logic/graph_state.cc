@@ -92,6 +92,7 @@ void Graph::reuse_retried() {
     unit.state.waiting.reset();
     unit.state.waited.clear();
     unit.state.message = "taken over from run " + input_.retried->metadata.name;
+    fresh_ = true;  // that run may be gone by the next plan
   }
 }
 

@@ -155,19 +155,14 @@ bool GraphAuditor::is_alive(const crds::PipelineRun& run, const Step& step) cons
                      });
 }
 
-void GraphAuditor::require_over(const History& history, const crds::PipelineRun& run,
-                                const Step& step, const Step& before) {
+void GraphAuditor::require_over(const crds::PipelineRun& run, const Step& step,
+                                const Step& before) {
   const std::string what =
       run.metadata.name + ": step " + step.name + " begins, but " + before.name;
   if (is_alive(run, before)) return complain_(what + " still runs");
   const StepState* state = find_state(run, before.name);
   if (state != nullptr && done(*state, before.tolerated())) return;
   if (before.tolerated() || run.status.archive) return;
-  bool begun = false;
-  for (const auto& [unit, attempt] : history.begun) begun = begun || belongs(unit, before.name);
-  // Its condition was false, or an earlier run did it: that may be on record later.
-  const bool conditional = before.step != nullptr && !before.step->when.empty();
-  if (!begun && (conditional || !run.spec.retry_of.empty())) return;
   if (before.is_pod()) {
     for (const auto& [uid, pod] : pods_) {
       if (pod.run_uid == run.metadata.uid && belongs(pod.step, before.name) &&
@@ -209,7 +204,7 @@ void GraphAuditor::begin(History& history, const crds::PipelineRun& run, const s
     if (!named && !earlier) continue;
     history.closed.insert(other.name);
     if (late) continue;
-    if (named) require_over(history, run, *step, other);
+    if (named) require_over(run, *step, other);
     if (earlier && is_alive(run, other)) complain_(what + " begins, but " + other.name + " runs");
   }
 }
@@ -334,10 +329,14 @@ void GraphAuditor::judge_change(const crds::PipelineRun& before, const crds::Pip
     return run.status.retry_status ? run.status.retry_status->retry_count : 0;
   };
   const bool retried = retries(now) > retries(before);
+  if (retries(now) > now.spec.max_retry_count || retries(now) > retries(before) + 1) {
+    complain_(now.metadata.name + " is tried again more often than it may");
+  }
   for (const StepState& state : now.status.step_states) {
     const StepState* old = find_state(before, state.name);
     static const StepState none;
     judge_step_change(*history, now, old == nullptr ? none : *old, state, retried);
+    judge_tries(*history, now, state, retried);
   }
   for (const StepState& state : before.status.step_states) {
     if (find_state(now, state.name) == nullptr && !now.status.archive && !retried) {
@@ -369,6 +368,23 @@ void GraphAuditor::judge_step_change(const History& history, const crds::Pipelin
     if (!ended(state)) return;
   }
   if (ended(state)) judge_step_end(history, now, state);
+}
+
+/// In each attempt of the run a step is tried `retry.limit` times again, and says how often it was.
+void GraphAuditor::judge_tries(History& history, const crds::PipelineRun& run,
+                               const StepState& state, bool retried) {
+  const Step* step = history.spec->find(state.name);
+  if (step == nullptr || state.message.starts_with("taken over")) return;
+  const int attempt = std::max(1, state.attempt);
+  int& first = history.first.try_emplace(state.name, 1).first->second;
+  if (retried && !ended(state)) first = attempt;  // those that have ended stay as they are
+  const int limit = step->step != nullptr && step->step->retry ? step->step->retry->limit : 0;
+  const std::string what = run.metadata.name + ": step " + state.name;
+  if (attempt - first > limit) complain_(what + " has more attempts than it may");
+  if (attempt - first != state.retries) {
+    complain_(what + " says " + std::to_string(state.retries) + " retries, there were " +
+              std::to_string(attempt - first));
+  }
 }
 
 void GraphAuditor::judge_step_end(const History& history, const crds::PipelineRun& run,
@@ -504,10 +520,6 @@ void GraphAuditor::judge_end(const crds::PipelineRun& run) {
         state->reason != "WhenFalse" && state->reason != "DependencyFailed" &&
         state->reason != "FinallyTimeout") {
       complain_(what + " of finally is skipped: " + state->reason);
-    }
-    const int limit = step.step != nullptr && step.step->retry ? step.step->retry->limit : 0;
-    if (state->attempt > 1 + limit + run.spec.max_retry_count) {
-      complain_(what + " has more attempts than it may");
     }
     if (state->state == StepPhase::Skipped || (company_ && run.spec.cancel)) continue;
     for (const std::string& name : step.after) {

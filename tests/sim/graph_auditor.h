@@ -83,6 +83,7 @@ class GraphAuditor {
   struct History {
     std::shared_ptr<const Spec> spec;
     std::map<std::string, int> begun;   ///< unit → highest attempt
+    std::map<std::string, int> first;   ///< unit → its first one in this attempt of the run
     std::set<std::string> closed;       ///< steps that something begun builds on
     std::map<std::string, Sent> calls;  ///< by key
     std::vector<Input> inputs;
@@ -90,11 +91,12 @@ class GraphAuditor {
 
   History* history_of(const std::string& run_uid, const std::string& revision);
   void begin(History& history, const crds::PipelineRun& run, const std::string& unit, int attempt);
-  void require_over(const History& history, const crds::PipelineRun& run, const Step& step,
-                    const Step& before);
+  void require_over(const crds::PipelineRun& run, const Step& step, const Step& before);
   bool is_alive(const crds::PipelineRun& run, const Step& step) const;
   void judge_step_change(const History& history, const crds::PipelineRun& now,
                          const crds::StepState& before, const crds::StepState& state, bool retried);
+  void judge_tries(History& history, const crds::PipelineRun& run, const crds::StepState& state,
+                   bool retried);
   void judge_step_end(const History& history, const crds::PipelineRun& run,
                       const crds::StepState& state);
   void judge_places(const crds::PipelineRun& run);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kubeclient/codec/json_writer.h"
 #include "tests/unit/logic/graph_world.h"
 
 namespace millrace::logic {
@@ -70,6 +71,66 @@ TEST(GraphFound, ARetryOfTheRunLeavesToleratedMatricesAlone) {
   w.answer("n/2", 200);
   w.settle();
   EXPECT_EQ(w.reason(), "Succeeded");
+}
+
+/// What the status says of `step` at the moment when `entry` is begun.
+std::string recorded_at(GraphWorld& w, const std::string& step, const std::string& entry) {
+  std::string said = "never begun";
+  w.begun = [&](const std::string& what) {
+    if (what != entry) return;
+    said = "nothing";
+    for (const auto& state : w.run.status.step_states) {
+      if (state.name == step) said = codec::enum_name(state.state);
+    }
+  };
+  w.settle();
+  w.begun = nullptr;
+  return said;
+}
+
+// Else a cancel or a timeout that comes in between says that they never came to their turn,
+// although what comes after them has begun.
+TEST(GraphFound, WhatNoPodTellsIsOnRecordBeforeAJobIsBuiltOnIt) {
+  const auto after = [](const std::string& first) {
+    return R"({"steps":[{"name":"a",)" + first +
+           R"(},{"name":"b","container":{"image":"i"},"dependsOn":["a"]}]})";
+  };
+  GraphWorld skipped(after(R"("container":{"image":"i"},"when":"false")"));
+  EXPECT_EQ(recorded_at(skipped, "a", "job b/1"), "Skipped");
+  GraphWorld failed(
+      after(R"("container":{"image":"i"},"when":"int('x') > 0","continueOnError":true)"));
+  EXPECT_EQ(recorded_at(failed, "a", "job b/1"), "Failed");
+  GraphWorld empty(after(R"("container":{"image":"i"},"matrix":{"params":{"x":"{{ [] }}"}})"));
+  EXPECT_EQ(recorded_at(empty, "a", "job b/1"), "Succeeded");
+
+  GraphWorld over(after(R"("container":{"image":"i"})"), R"(,"retryOf":"r0")");
+  over.retried = over.run;
+  over.retried->metadata.name = "r0";
+  crds::StepState& good = over.retried->status.step_states.emplace_back();
+  good.name = "a";
+  good.state = crds::StepPhase::Succeeded;
+  EXPECT_EQ(recorded_at(over, "a", "job b/1"), "Succeeded");
+}
+
+TEST(GraphFound, WhatAPodTellsCostsNoStatusBeforeTheNextJob) {
+  GraphWorld w(R"({"steps":[{"name":"a","container":{"image":"i"}},
+      {"name":"b","container":{"image":"i"},"dependsOn":["a"]}]})");
+  w.settle();
+  w.end_pod("a", 0);
+  EXPECT_EQ(recorded_at(w, "a", "job b/1"), "Running");
+}
+
+TEST(GraphFound, AConditionIsLookedAtWithoutAPlace) {
+  GraphWorld w(R"({"steps":[{"name":"a","container":{"image":"i"}},
+      {"name":"b","container":{"image":"i"},"when":"false"},
+      {"name":"c","container":{"image":"i"},"when":"true"}],"parallelism":1})");
+  w.settle();
+  EXPECT_EQ(w.state("b").reason, "WhenFalse") << "it needs none";
+  ASSERT_TRUE(w.state("c").waiting.has_value());
+  EXPECT_EQ(w.state("c").waiting->reason, "Parallelism");
+  w.end_pod("a", 0);
+  w.settle();
+  EXPECT_EQ(w.count("job c/1"), 1u);
 }
 
 }  // namespace
