@@ -321,7 +321,7 @@ TEST(Graph, TheRevisionStandsOnTheRunBeforeAnythingIsMade) {
   const RunPlan plan = w.plan();
   ASSERT_EQ(plan.actions.size(), 3u);
   EXPECT_EQ(plan.actions[0].key.name, "r");
-  const Value* metadata = plan.actions[0].body.find("metadata");
+  const codec::Value* metadata = plan.actions[0].body.find("metadata");
   EXPECT_EQ(metadata->at_path({"annotations", kFrozenAnnotation})->as_string(),
             "r-uid/" + w.revision.name);
   EXPECT_EQ(metadata->find("ownerReferences")->items().size(), 1u);
