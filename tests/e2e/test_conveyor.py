@@ -107,7 +107,7 @@ def test_CB_3_a_webhook_is_answered_with_202_and_an_empty_body_before_any_job_en
     assert (reply.status, reply.body) == (202, b"")
     web.wait("/slow")
     name = reply.headers["x-millrace-run"].partition("/")[2]
-    assert condition_of(kube.get("pipelinerun", name), "Completed")["status"] == "False"
+    kube.wait_condition("pipelinerun", name, "Completed", "False")
     hold.set()
     kube.wait_run(name)
 
