@@ -160,7 +160,7 @@ def test_retry_prints_the_plan_and_refuses_what_has_not_failed(millrace_, up):
     up.apply(pipeline("p", "true", "exit 1"), run("r", "p"), pipeline("good", "true"), run("fine", "good"))
     end_of(up, "r")
     plan = millrace_.good("retry", "r", "--dry-run")
-    assert [line.split()[:2] for line in plan.splitlines()[1:]] == [["step0", "runs"], ["step1", "runs"]], plan
+    assert [line.split()[:2] for line in plan.splitlines()[1:]] == [["step0", "reused"], ["step1", "runs"]], plan
     assert len(up.kubectl("get", "plr", "--no-headers").splitlines()) == 2
     end_of(up, "fine")
     done = millrace_("retry", "fine")
