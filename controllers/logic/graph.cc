@@ -245,7 +245,7 @@ bool Graph::wind_down(bool late, Duration timeout) {
                                 : "the run did not end within " + format_duration(timeout) +
                                       " (spec.timeout of the run)";
   const bool over = all_ended(Group::Main) && all_ended_or_unwanted(Group::OnError);
-  const bool quiet = stop_all(late ? "RunTimeout" : "Cancelled", why);
+  const bool quiet = stop_all(false, late ? "RunTimeout" : "Cancelled", why);
   if (wants_.any() || (over && quiet)) return quiet;
   if (late) {
     set_going(status_, input_, "RunTimeout", why);
@@ -317,13 +317,8 @@ void Graph::finally_turn() {
   if (begun && budget > Duration::zero()) {
     const Duration left = *begun + budget - input_.now;
     if (left <= Duration::zero()) {
-      stopping_ = true;
-      if (!all_ended(Group::Finally) && ask_workload()) return;
-      for (std::size_t i = 0; i < units_.size(); ++i) {
-        if (node_of(*units_[i]).group != Group::Finally || ended(*units_[i])) continue;
-        stop(*units_[i], "FinallyTimeout",
-             "the finally steps did not end within " + format_duration(budget));
-      }
+      stop_all(true, "FinallyTimeout",
+               "the finally steps did not end within " + format_duration(budget));
       return;
     }
     look_again(plan_, left);

@@ -152,7 +152,7 @@ class Graph {
   /// Bring what runs to its end, with `reason` for what it was stopped; true when nothing runs.
   bool stop(Unit& unit, const char* reason, const std::string& message);
   void stop_child(Unit& unit, const crds::PipelineRun& child);
-  bool stop_all(const char* reason, const std::string& message);
+  bool stop_all(bool last, const char* reason, const std::string& message);
 
   bool take_place();  // graph_place.cc
 

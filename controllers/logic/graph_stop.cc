@@ -12,23 +12,24 @@ using codec::Value;
 using crds::StepPhase;
 using crds::StepState;
 
-/// End everything but `finally`; true once nothing runs any more.
-bool Graph::stop_all(const char* reason, const std::string& message) {
+/// End everything but `finally`, or only that; true once nothing of it runs any more.
+bool Graph::stop_all(bool last, const char* reason, const std::string& message) {
+  const auto meant = [&](const Unit& unit) {
+    return (node_of(unit).group == Group::Finally) == last;
+  };
   bool quiet = true;
   stopping_ = true;
-  const bool over = std::all_of(units_.begin(), units_.end(), [&](const auto& unit) {
-    return node_of(*unit).group == Group::Finally || ended(*unit);
-  });
+  const bool over = std::all_of(units_.begin(), units_.end(),
+                                [&](const auto& unit) { return !meant(*unit) || ended(*unit); });
   // What a cache does not show yet would go on for ever, as nobody looks at the run again.
   if (!over && ask_workload()) return false;
   if (!over) adopt_combinations();
   for (std::size_t i = 0; i < units_.size(); ++i) {
-    if (node_of(*units_[i]).group == Group::Finally) continue;
-    quiet = stop(*units_[i], reason, message) && quiet;
+    if (meant(*units_[i])) quiet = stop(*units_[i], reason, message) && quiet;
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     Unit& unit = *units_[i];
-    if (node_of(unit).group == Group::Finally || !is_matrix(unit) || !quiet) continue;
+    if (!meant(unit) || !is_matrix(unit) || !quiet) continue;
     if (unit.state.state != StepPhase::Running) continue;
     end_failed(unit, reason, message, input_.now);
   }

@@ -21,6 +21,7 @@ using crds::PipelineRunStatus;
 using crds::StepPhase;
 
 constexpr LiveParts kWorkload{false, false, true};
+constexpr LiveParts kPipelineAndWorkload{true, false, true};
 /// How often to look whether a foreign object is out of the way.
 constexpr Duration kConflictRecheck = std::chrono::seconds(10);
 /// How often to try again what was refused for good: only a changed policy can help.
@@ -130,6 +131,12 @@ bool is_in_order(const RunInput& input, const Child& child, const ServiceBody& w
   }
   return child.net->spec.cluster_ip == "None" && child.net->spec.selector == wanted.selector &&
          child.net->spec.ports == wanted.ports;
+}
+
+/// It was in order once: somebody has changed it since, or what is wanted has changed.
+bool has_changed(const RunInput& input, const Child& child) {
+  return child.deployment != nullptr && input.applied.contains(child.deployment_key.name) &&
+         !is_in_order(input, child);
 }
 
 /// "Deployment x, which belongs to ReplicaSet y": the first object that is in the way.
@@ -287,6 +294,10 @@ RunPlan tend(const RunInput& input, const Revision& revision, const std::vector<
     // An object that the cache does not have may be one that it does not watch.
     const bool missing = child.deployment == nullptr || child.net == nullptr;
     if (missing && !input.live.workload) return ask_live(kWorkload);
+    // Perhaps another operator has done what caches here do not show yet: two of them would undo
+    // each other's changes as fast as the server answers.
+    const bool live = input.live.workload && input.live.pipeline;
+    if (has_changed(input, child) && !live) return ask_live(kPipelineAndWorkload);
   }
   PipelineRunStatus status = make_status(input, revision, children);
   if (const std::string conflict = find_conflict(input, children); !conflict.empty()) {

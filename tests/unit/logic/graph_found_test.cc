@@ -133,5 +133,27 @@ TEST(GraphFound, AConditionIsLookedAtWithoutAPlace) {
   EXPECT_EQ(w.count("job c/1"), 1u);
 }
 
+TEST(GraphFound, AFinallyMatrixThatIsNotDoneInTimeEnds) {
+  for (const std::string action :
+       {R"("http":{"url":"http://s/"})", R"("container":{"image":"i"})"}) {
+    for (const bool cancel : {false, true}) {
+      GraphWorld w(R"({"steps":[{"name":"a","http":{"url":"http://s/"}}],
+          "finally":[{"name":"f",)" +
+                   action + R"(,"matrix":{"params":{"x":[1,2,3]},"maxParallel":2}}],
+          "finallyTimeout":"30s"})");
+      w.settle();
+      w.run.spec.cancel = cancel;
+      if (!cancel) w.answer("a/1", 200);
+      w.settle();
+      EXPECT_EQ(w.state("f").state, crds::StepPhase::Running);
+      w.advance(std::chrono::seconds(32));
+      EXPECT_EQ(w.state("f").state, crds::StepPhase::Failed) << w.states();
+      EXPECT_EQ(w.state("f").reason, "FinallyTimeout");
+      EXPECT_EQ(w.reason(), cancel ? "Cancelled" : "StepFailed");
+      EXPECT_TRUE(w.ended()) << w.reason() << " " << w.message();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace millrace::logic

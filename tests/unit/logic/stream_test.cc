@@ -214,6 +214,20 @@ TEST(PlanStream, CancelDeletesTheChildren) {
   EXPECT_TRUE(w.status("one").completion_time.has_value());
 }
 
+/// Else two operators would undo each other's changes as fast as the server answers.
+TEST(PlanStream, WhatAnotherOperatorHasScaledStaysAlthoughTheCacheLags) {
+  World w = started();
+  set_all_available(w);
+  w.outdated = w.get<crds::Pipeline>("live");
+  auto& service = (*w.find("Pipeline", "live"))["spec"]["streamJob"]["microServices"].items()[1];
+  service["replicas"] = 5;
+  auto& scaled = *w.find("Deployment", "live-deploy-writer");
+  scaled["spec"]["replicas"] = 5;
+  scaled["metadata"]["generation"] = scaled["metadata"]["generation"].as_int() + 1;
+  for (int i = 0; i < 3; ++i) w.settle();
+  EXPECT_EQ(w.get<api::Deployment>("live-deploy-writer").spec.replicas, 5);
+}
+
 TEST(PlanStream, TimeLimitsDoNotApply) {
   World w;
   w.expired = true;

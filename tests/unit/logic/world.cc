@@ -159,7 +159,7 @@ RunPlan World::plan(const std::string& name, std::optional<CreateFailure> failur
   Revision current;
   if (!pipelines.empty()) {
     current = freeze(pipelines.front());
-    input.pipeline = &pipelines.front();
+    input.pipeline = outdated ? &*outdated : &pipelines.front();
     input.current = &current;
   }
   for (const auto& job : jobs) {
@@ -195,6 +195,7 @@ RunPlan World::plan(const std::string& name, std::optional<CreateFailure> failur
   for (int i = 0; i < 3 && out.needs_live.any(); ++i) {
     ++reads;
     input.live.pipeline |= out.needs_live.pipeline;
+    if (input.live.pipeline && !pipelines.empty()) input.pipeline = &pipelines.front();
     input.live.revision |= out.needs_live.revision;
     input.live.workload |= out.needs_live.workload;
     out = plan_run(input);

@@ -29,6 +29,8 @@ class World {
   Config config;
   bool expired = false;
   bool alone = false;  ///< there is no other Job controller
+  /// The Pipeline as a cache that lags has it; a live read shows it as it is.
+  std::optional<crds::Pipeline> outdated;
   /// Decides about each Create before it is done; no value: let it pass.
   std::function<std::optional<Error>(const Action&)> refuse;
   int writes = 0;                   ///< done so far by the shell
