@@ -77,6 +77,7 @@ TEST(DataLock, SaysWhoHoldsIt) {
   EXPECT_FALSE(current_owner(dir).has_value());
   const Owner owner{.pid = 42,
                     .address = "127.0.0.1:1",
+                    .webhooks = "http://127.0.0.1:2",
                     .command = "up",
                     .ready = true,
                     .since = parse_time("2026-11-21T01:02:03Z").value()};
