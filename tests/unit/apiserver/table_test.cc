@@ -188,9 +188,9 @@ TEST(TableRow, HasTheCellsOfEachKind) {
        R"(["x","Ready,SchedulingDisabled","<none>","5m","v1","127.0.0.1","<none>","<unknown>",)"
        R"("<unknown>","<unknown>"])"},
       {"millrace.dev", "pipelines",
-       R"("status":{"conditions":[{"type":"Ready","status":"True","message":"m"}],
+       R"("status":{"conditions":[{"type":"Ready","status":"True","reason":"Valid","message":"m"}],
           "schedule":{"lastTick":"2026-11-21T08:20:00Z"},"idle":true})",
-       R"(["x","True",null,null,"10m",null,true,"5m",null,null,"m"])"},
+       R"(["x","True","Valid",null,null,"10m",null,true,"5m",null,null,"m"])"},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(cells("{" + kMeta + "," + c.rest + "}", kind(c.group, c.plural)), c.want) << c.plural;
