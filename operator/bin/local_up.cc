@@ -262,7 +262,8 @@ int up_in_background(const cli::LocalOptions& options, const mode::DataDir& dir,
   ::close(ends[1]);
   const std::string said = read_pipe(ends[0]);
   ::close(ends[0]);
-  // One that failed still holds the folder until it has ended; whoever tries again must not meet it.
+  // One that failed still holds the folder until it has ended; whoever tries again must not meet
+  // it.
   if (said != std::string(1, '\0')) (void)::waitpid(child, nullptr, 0);
   const auto owner = mode::current_owner(dir);
   if (said != std::string(1, '\0') || !owner) {
