@@ -1,57 +1,13 @@
 """Kill -9 of the operator between any two of its writes: before the write reaches the server, and after the server has done
 it but before the operator knows. After a restart everything ends as it would have."""
-import threading
-
 import pytest
 
+from harness.killer import Killer
 from harness.kube import condition_of
 from harness.objects import attempts, owner, pipeline, run, self_as_owner, service, step_states, stream
 from harness.proxy import Cut
 
 MOST_WRITES = 40
-
-
-class Killer:
-    """Kills the operator at its n-th write, events not counted: those are sent aside and nothing depends on them."""
-
-    def __init__(self, proxy, operator):
-        self.proxy = proxy
-        self.operator = operator
-        self.writes = []
-        self.struck = threading.Event()
-        self._lock = threading.Lock()
-
-    def arm(self, n, moment):
-        """From now on: count writes, kill at the n-th, `before` or `after` the server has done it."""
-        self.writes, self.struck = [], threading.Event()
-        numbers = {}
-
-        def before(request):
-            if not request.write or "/events" in request.path:
-                return
-            with self._lock:
-                if self.struck.is_set():
-                    raise Cut  # what a dead process sent after its last breath
-                self.writes.append(f"{request.method} {request.path.partition('?')[0].rpartition('/namespaces/')[2]}")
-                numbers[request.number] = len(self.writes)
-                if numbers[request.number] == n and moment == "before":
-                    self._strike()
-                    raise Cut
-
-        def after(request, status):
-            if numbers.get(request.number) == n and moment == "after":
-                with self._lock:
-                    self._strike()
-                raise Cut
-
-        self.proxy.before, self.proxy.after = before, after
-
-    def disarm(self):
-        self.proxy.before, self.proxy.after = lambda request: None, lambda request, status: None
-
-    def _strike(self):
-        self.operator.kill()
-        self.struck.set()
 
 
 def outline(kube, name):
@@ -97,8 +53,7 @@ def test_a_batch_run_ends_the_same_whenever_the_operator_dies(kube, start_operat
         kube.apply([pipeline(f"p-{n}", outcomes={1: "fail:4@build-step-clean"}), run(name, f"p-{n}", maxRetryCount=1)])
         while not (killer.struck.wait(0.05) or has_ended(kube, name)):  # the Jobs may end after the run
             pass
-        struck = killer.struck.is_set()
-        killer.disarm()
+        struck = killer.disarm()
         if struck:
             operator.start()
         wait_ended(kube, name)
@@ -148,8 +103,8 @@ def test_a_stream_comes_up_whenever_the_operator_dies(kube, start_operator, faul
     for n in range(1, 8):
         killer.arm(n, "after")
         kube.apply([stream(f"s-{n}", [service(f"one-{n}"), service(f"two-{n}")]), run(f"r-{n}", f"s-{n}")])
-        struck = killer.struck.wait(5)
-        killer.disarm()
+        killer.struck.wait(5)
+        struck = killer.disarm()
         if struck:
             operator.start()
         up = kube.wait_condition("pipelinerun", f"r-{n}", "Succeeded", "True", "Available", 40)

@@ -1,15 +1,14 @@
 """Graphs of steps, as a user writes them: conditions, outputs, matrices, retries, approvals, child runs, objects, queues."""
 import json
 import subprocess
-import threading
 import time
 
 import pytest
 
 from harness import LocalCluster
+from harness.killer import Killer
 from harness.kube import KubectlError, condition_of
 from harness.objects import API, owner, parse_time, run, self_as_owner, shell, step_states
-from harness.proxy import Cut
 from harness.web import Answer, Web
 
 
@@ -488,14 +487,15 @@ def test_a_run_ends_the_same_whenever_the_operator_dies(kube, start_operator, fa
                        {"name": "mid", "dependsOn": ["a"], "container": {"image": "busybox:1"}},
                        call("b", f"{web.url}/b", ["mid"], {"run": "{{ run.name }}", "v": "{{ steps.a.outputs.v }}"})],
                       **{"finally": [call("last", f"{web.url}/last", body={"run": "{{ run.name }}"})]}))
+    killer = Killer(fault_proxy, operator)
     for n in range(1, 30):
-        name, struck = f"r{n}", threading.Event()
-        fault_proxy.after = blow(operator, n, struck)
+        name = f"r{n}"
+        killer.arm(n, "after")
         kube.create(run(name, "g"))
-        while not (struck.wait(0.05) or (condition_of(kube.get("pipelinerun", name), "Completed") or {}).get("status") == "True"):
+        while not (killer.struck.wait(0.05) or (condition_of(kube.get("pipelinerun", name), "Completed") or {}).get("status") == "True"):
             pass
-        if struck.is_set():
-            fault_proxy.after = lambda request, status: None
+        struck = killer.disarm()
+        if struck:
             operator.start()
         done = kube.wait_completed(name, "Succeeded")
         assert set(step_states(done).values()) == {"Succeeded"}, f"killed at write {n}"
@@ -503,26 +503,9 @@ def test_a_run_ends_the_same_whenever_the_operator_dies(kube, start_operator, fa
         for path in ("/a", "/b", "/last"):
             keys = {each.headers["idempotency-key"] for each in web.seen(path) if each.json()["run"] == name}
             assert len(keys) == 1, f"{path} under {len(keys)} keys, killed at write {n}"
-        if not struck.is_set():
+        if not struck:
             break
     assert n > 4  # so many writes there are at least
-
-
-def blow(operator, n, struck):
-    """For the proxy: kills the operator when the server has done its n-th write, events not counted."""
-    lock, numbers = threading.Lock(), []
-
-    def after(request, _):
-        if not request.write or "/events" in request.path:
-            return
-        with lock:
-            numbers.append(request.number)
-            if len(numbers) == n:
-                operator.kill()
-                struck.set()
-            if struck.is_set():
-                raise Cut
-    return after
 
 
 # --- what the API server would say ---
