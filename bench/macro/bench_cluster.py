@@ -15,9 +15,10 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 sys.dont_write_bytecode = True
+import pipelines  # noqa: E402
+import recorder  # noqa: E402
 from harness.ports import free_ports  # noqa: E402
 
-ADAPTER = "millrace.test/adapter:1"
 KINDS = ("inputElasticSearch", "inputApiServer", "outputApi", "outputFtp", "outputAs2", "outputKafka", "outputEmail")
 OPTIONS = None  # of the command line, once it is read
 ROWS, MEASURED = [], []
@@ -88,6 +89,12 @@ class Cluster:
         subprocess.run([ROOT / "tests/cluster/cluster", "down"], env=self.env, check=False, capture_output=True)
         shutil.rmtree(self.dir, ignore_errors=True)
 
+    def hold(self):
+        """With --hold: leaves everything as it is until a key is pressed."""
+        if OPTIONS.hold:
+            say(f"held; KUBECONFIG={self.kubeconfig} operator {self.operator and self.operator.process.pid}; Enter goes on")
+            input()
+
     def pids(self):
         """Of the control plane's programs, by name."""
         return {path.stem: int(path.read_text().split()[0]) for path in (self.dir / "cluster").glob("*.pid")}
@@ -102,16 +109,42 @@ class Cluster:
             raise RuntimeError(f"kubectl {' '.join(map(str, words))}: {done.stderr}")
         return done.stdout
 
-    def namespace(self):
+    def namespace(self, name=None):
         """A new one, ready for pods."""
         self.namespaces += 1
-        name = f"bench-{self.namespaces}"
+        name = name or f"bench-{self.namespaces}"
         self.kubectl("create", "namespace", name)
         for _ in range(200):
             if "default" in self.kubectl("-n", name, "get", "serviceaccounts", "-o", "name"):
                 return name
             time.sleep(0.05)
         raise RuntimeError(f"namespace {name} got no service account")
+
+    def file(self, name, content):
+        path = self.dir / name
+        path.write_text(json.dumps(content))
+        return path
+
+    def apply(self, namespace, pipeline):
+        """Makes a pipeline, and returns its uid. It is ready when an operator runs."""
+        name = pipeline["metadata"]["name"]
+        self.kubectl("-n", namespace, "apply", "-f", self.file(f"{name}-pipeline.json", pipeline))
+        if self.operator:
+            self.kubectl("-n", namespace, "wait", "--for=condition=Ready", "--timeout=30s", f"pipeline/{name}")
+        return self.kubectl("-n", namespace, "get", f"pipeline/{name}", "-o", "jsonpath={.metadata.uid}")
+
+    def record(self, pipeline):
+        """What the operator writes for one run alone; with CLUSTER_AUDIT="bodies:recorded"."""
+        self.namespace(recorder.NAMESPACE)
+        uid = self.apply(recorder.NAMESPACE, pipeline)
+        run = self.file("recorded-run.json", pipelines.run_of(pipeline["metadata"]["name"]))
+        words = ("--namespace", recorder.NAMESPACE, "--template", run, "--runs", 1)
+        self.load(*words, "--prefix", "first")  # makes the revision
+        time.sleep(2)
+        offset = self.audit_log.stat().st_size
+        self.load(*words, "--prefix", recorder.PREFIX)
+        time.sleep(2)
+        return recorder.Recorded(recorder.read(self.audit_log, offset), uid, pipelines.needs_of(pipeline["spec"]))
 
     def start_operator(self, **config):
         self.operator = Operator(self, config)
@@ -131,7 +164,7 @@ class Cluster:
     def load(self, *words):
         """One measurement of load."""
         if self.operator:
-            words += ("--pid", self.operator.process.pid)
+            words += ("--controller-pid", self.operator.process.pid)
         return self.measure(["load", *words])
 
     def measure(self, words):
@@ -172,7 +205,7 @@ class Operator:
 
     def __init__(self, cluster, settings):
         config = cluster.dir / "config.yaml"
-        config.write_text(json.dumps({"adapterImages": {kind: ADAPTER for kind in KINDS}, **settings}))  # JSON is YAML
+        config.write_text(json.dumps({"adapterImages": {kind: pipelines.ADAPTER for kind in KINDS}, **settings}))  # JSON is YAML
         self.port = free_ports(1)
         self.log = open(cluster.dir / "operator.log", "ab")
         self.started = time.monotonic()

@@ -2,12 +2,11 @@
 /// what do they cost the engine?
 ///
 /// Runs are made from a template, by creating objects or by webhooks; their end is a condition or
-/// phase seen through a watch. With --mode bare this program writes the same objects itself: the
-/// create and the status writes that cannot be avoided, one after another for each run. That is the
-/// bound. `bench/macro/run` calls it.
+/// phase seen through a watch. With --mode bare this program makes what an engine has to make for
+/// each run, by a script of writes (bare.h), and does nothing else. That is the bound.
+/// `bench/macro/run` calls it.
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -20,10 +19,12 @@
 #include <sys/resource.h>
 #include <CLI/CLI.hpp>
 
+#include "bench/macro/bare.h"
 #include "bench/macro/board.h"
 #include "bench/macro/follow.h"
 #include "bench/macro/http_target.h"
 #include "bench/macro/process_usage.h"
+#include "bench/macro/starter.h"
 #include "kubeclient/api/job.h"
 #include "kubeclient/api/pod.h"
 #include "kubeclient/base/log.h"
@@ -31,8 +32,7 @@
 #include "kubeclient/client/client.h"
 #include "kubeclient/client/credentials.h"
 #include "kubeclient/client/kubeconfig.h"
-#include "kubeclient/codec/json_reader.h"
-#include "kubeclient/codec/json_writer.h"
+#include "kubeclient/codec/value.h"
 #include "kubeclient/http/loop.h"
 #include "kubeclient/http/outbound.h"
 
@@ -49,7 +49,7 @@ struct Options {
   std::string mode = "create";
   std::string resource = "millrace.dev/v1/pipelineruns/PipelineRun";
   std::string template_file;
-  std::string statuses_file;
+  std::string script_file;
   std::string webhook_url;
   std::string id_annotation = "millrace.dev/delivery-id";
   std::string success = "Succeeded=True";
@@ -63,7 +63,6 @@ struct Options {
   double rate = 0;  ///< [runs/s]
   int pid = 0;
   bool one_by_one = false;
-  bool put = false;
   int pause = 50;     ///< between two runs of --one-by-one [ms]
   int timeout = 600;  ///< for all [s]
   int settle = 1000;  ///< before the process's usage is read for the last time [ms]
@@ -74,116 +73,6 @@ Result<std::string> read_file(const std::string& path) {
   if (!file) return fail(Code::NotFound, path + ": cannot be read");
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
-
-/// Makes one run and returns once that is answered. Used by several threads.
-class Starter {
- public:
-  virtual ~Starter() = default;
-  virtual Result<void> start(const std::string& name) = 0;
-};
-
-std::string filled(std::string text, const std::string& name) {
-  static constexpr std::string_view kName = "$(NAME)";
-  for (std::size_t at = 0; (at = text.find(kName, at)) != std::string::npos; at += name.size()) {
-    text.replace(at, kName.size(), name);
-  }
-  return text;
-}
-
-class CreateStarter final : public Starter {
- public:
-  CreateStarter(client::Client& api, const api::ApiResource& resource, const Options& options,
-                std::string body)
-      : api_(api), resource_(resource), ns_(options.ns), body_(std::move(body)) {}
-  Result<void> start(const std::string& name) override {
-    MR_TRY(api_.create_text(resource_, ns_, filled(body_, name), {}));
-    return {};
-  }
-
- private:
-  client::Client& api_;
-  api::ApiResource resource_;
-  std::string ns_;
-  std::string body_;
-};
-
-/// Creates a run and writes its statuses, each on the version that the one before gave.
-class BareStarter final : public Starter {
- public:
-  BareStarter(client::Client& api, const api::ApiResource& resource, const Options& options,
-              std::string body, std::vector<std::string> statuses)
-      : api_(api),
-        resource_(resource),
-        ns_(options.ns),
-        body_(std::move(body)),
-        statuses_(std::move(statuses)),
-        put_(options.put) {}
-  Result<void> start(const std::string& name) override {
-    MR_ASSIGN(std::string answer, api_.create_text(resource_, ns_, filled(body_, name), {}));
-    for (const std::string& status : statuses_) {
-      MR_ASSIGN(const AnyObject object, codec::decode<AnyObject>(answer));
-      if (put_) {
-        std::string whole = R"({"apiVersion":")" + resource_.api_version() + R"(","kind":")" +
-                            std::string(resource_.kind) + R"(","metadata":{"name":")" + name +
-                            R"(","namespace":")" + ns_ + R"(","resourceVersion":")" +
-                            object.metadata.resource_version + R"("},"status":)" + status + "}";
-        MR_ASSIGN(answer, api_.replace_text(resource_, {ns_, name}, whole, "status", {}));
-        continue;
-      }
-      std::string patch = R"([{"op":"replace","path":"/metadata/resourceVersion","value":)";
-      codec::append_json_string(patch, object.metadata.resource_version);
-      patch += R"(},{"op":"add","path":"/status","value":)" + status + "}]";
-      client::PatchOptions options;
-      options.subresource = "status";
-      MR_ASSIGN(answer, api_.patch_text(resource_, {ns_, name}, client::PatchType::Json, patch,
-                                        options, {}));
-    }
-    return {};
-  }
-
- private:
-  client::Client& api_;
-  api::ApiResource resource_;
-  std::string ns_;
-  std::string body_;
-  std::vector<std::string> statuses_;
-  bool put_;
-};
-
-/// Posts webhooks over connections that are kept.
-class WebhookStarter final : public Starter {
- public:
-  WebhookStarter(http::Outbound& http, const Options& options, std::string body)
-      : http_(http), url_(options.webhook_url), body_(std::move(body)) {}
-  Result<void> start(const std::string& name) override {
-    http::OutboundRequest request;
-    request.method = "POST";
-    request.url = url_;
-    request.headers = {{"Content-Type", "application/json"}, {"X-Delivery-ID", name}};
-    request.body = filled(body_, name);
-    request.has_body = true;
-    request.timeout = std::chrono::seconds(30);
-    Guarded<std::optional<Result<http::OutboundAnswer>>> answer;
-    std::condition_variable_any came;
-    http_.start(std::move(request), [&](Result<http::OutboundAnswer> got) {
-      auto locked = answer.lock();
-      locked->emplace(std::move(got));
-      came.notify_one();  // under the lock: whoever waits may be gone right after it
-    });
-    auto locked = answer.lock();
-    came.wait(locked.lock(), [&] { return locked->has_value(); });
-    if (!(*locked)->ok()) return fail((*locked)->error());
-    const http::OutboundAnswer& got = ***locked;
-    if (got.status == 202) return {};
-    return fail(Code::Invalid, name + ": webhook answered " + std::to_string(got.status) + ": " +
-                                   got.body.substr(0, 300));
-  }
-
- private:
-  http::Outbound& http_;
-  std::string url_;
-  std::string body_;
-};
 
 std::string name_of(const Options& options, int i) {
   const std::string digits = std::to_string(i);
@@ -244,7 +133,8 @@ double own_cpu() {
 class Watches {
  public:
   Watches(client::Reader& reader, const api::ApiResource& resource, const Options& options,
-          const runtime::Env& env, Board& board, StateTest success, StateTest failure) {
+          const runtime::Env& env, Board& board, StateTest success, StateTest failure,
+          BareClient* bare) {
     const bool by_annotation = options.mode == "webhook";
     follows_.push_back(std::make_unique<Follow>(
         reader, resource, options.ns, env,
@@ -269,6 +159,12 @@ class Watches {
       if (kind == "jobs") child(api::Job::kResource, &Marks::jobs, nullptr);
       if (kind == "pods") child(api::Pod::kResource, &Marks::pods, &Marks::pods_ended);
     }
+    if (bare == nullptr || !bare->waits_for_pods()) return;
+    follows_.push_back(std::make_unique<Follow>(reader, api::Pod::kResource, options.ns, env,
+                                                [bare](const AnyObject& o) {
+                                                  if (o.status.phase == "Succeeded")
+                                                    bare->pod_ended(o.metadata.name);
+                                                }));
   }
   Result<void> wait_synced() {
     const SteadyTime deadline = now() + std::chrono::seconds(60);
@@ -280,23 +176,29 @@ class Watches {
   std::vector<std::unique_ptr<Follow>> follows_;
 };
 
-Result<std::unique_ptr<Starter>> make_starter(client::Client& api, http::Outbound& http,
-                                              const api::ApiResource& resource,
-                                              const Options& options) {
-  MR_ASSIGN(std::string body, read_file(options.template_file));
-  std::unique_ptr<Starter> out;
-  if (options.mode == "webhook") {
-    out = std::make_unique<WebhookStarter>(http, options, std::move(body));
-  } else if (options.mode == "create") {
-    out = std::make_unique<CreateStarter>(api, resource, options, std::move(body));
-  } else {
-    MR_ASSIGN(const std::string text, read_file(options.statuses_file));
-    MR_ASSIGN(const Value list, Value::parse(text));
-    std::vector<std::string> statuses;
-    for (const Value& status : list.items()) statuses.push_back(status.dump());
-    out =
-        std::make_unique<BareStarter>(api, resource, options, std::move(body), std::move(statuses));
+/// Runs are made by one of these; `bare` is the same object when it is the bare client.
+struct Starting {
+  std::unique_ptr<Starter> starter;
+  BareClient* bare = nullptr;
+};
+
+Result<Starting> make_starter(client::Client& api, http::Outbound& http,
+                              const api::ApiResource& resource, const Options& options,
+                              Board& board) {
+  Starting out;
+  if (options.mode == "bare") {
+    MR_ASSIGN(const std::string text, read_file(options.script_file));
+    MR_ASSIGN(Script script, Script::parse(text));
+    auto bare = std::make_unique<BareClient>(api, std::move(script), options.ns,
+                                             options.concurrency, board);
+    out.bare = bare.get();
+    out.starter = std::move(bare);
+    return out;
   }
+  MR_ASSIGN(std::string body, read_file(options.template_file));
+  out.starter = options.mode == "webhook"
+                    ? make_webhook_starter(http, options.webhook_url, std::move(body))
+                    : make_create_starter(api, resource, options.ns, std::move(body));
   return out;
 }
 
@@ -371,10 +273,16 @@ Result<void> measure(const Options& options) {
     MR_ASSIGN(target,
               HttpTarget::start(static_cast<std::uint16_t>(options.target_port), on_call, log));
   }
-  Watches watches(api, resource.resource(), options, env, board, success, failure);
+  MR_ASSIGN(const Starting made, make_starter(api, http, resource.resource(), options, board));
+  Watches watches(api, resource.resource(), options, env, board, success, failure, made.bare);
   MR_TRY(watches.wait_synced());
-  MR_ASSIGN(const auto starter, make_starter(api, http, resource.resource(), options));
-  MR_ASSIGN(const Value report, run_load(options, *starter, board));
+  const SteadyTime begin = now();
+  MR_ASSIGN(Value report, run_load(options, *made.starter, board));
+  if (made.bare != nullptr) {
+    MR_TRY(made.bare->drain(begin + std::chrono::seconds(options.timeout)));
+    report["retries"] = made.bare->retries();
+    report["all_written_s"] = std::chrono::duration<double>(now() - begin).count();
+  }
   if (options.output == "json") {
     std::cout << report.dump() << "\n";
   } else {
@@ -392,10 +300,8 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--resource", options.resource, "of the runs: group/version/plural/Kind")
       ->capture_default_str();
   app.add_option("--template", options.template_file,
-                 "JSON of a run, or of a webhook's body; $(NAME) becomes the run's name")
-      ->required();
-  app.add_option("--statuses", options.statuses_file, "bare: JSON list, written one after another");
-  app.add_flag("--put", options.put, "bare: write statuses with PUT instead of PATCH");
+                 "JSON of a run, or of a webhook's body; $(NAME) becomes the run's name");
+  app.add_option("--script", options.script_file, "bare: the writes of a run, see bare.h");
   app.add_option("--webhook", options.webhook_url, "where to POST");
   app.add_option("--id-annotation", options.id_annotation,
                  "webhook: what tells in a run the X-Delivery-ID that it came from")
@@ -417,7 +323,7 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--rate", options.rate, "start so many a second; 0: as fast as it goes");
   app.add_flag("--one-by-one", options.one_by_one, "start the next when one has ended");
   app.add_option("--pause", options.pause, "between two of --one-by-one [ms]");
-  app.add_option("--pid", options.pid, "report what this process used");
+  app.add_option("--controller-pid", options.pid, "report what this process used");
   app.add_option("--settle", options.settle, "before the process's usage is read [ms]");
   app.add_option("--timeout", options.timeout, "for all [s]");
   app.add_option("-o,--output", options.output, "text or json")
