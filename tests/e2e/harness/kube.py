@@ -176,13 +176,18 @@ class Kube:
         return http.client.HTTPSConnection(self._server.hostname, self._server.port, context=self._tls, timeout=timeout)
 
     def _call(self, path):
-        connection = self._connect(30)
-        try:
-            connection.request("GET", path, headers=self._headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
+        deadline = time.monotonic() + 30
+        while True:
+            connection = self._connect(30)
+            try:
+                connection.request("GET", path, headers=self._headers)
+                answer = connection.getresponse()
+                status, body = answer.status, answer.read().decode()
+            finally:
+                connection.close()
+            if status != 429 or time.monotonic() > deadline:  # 429: a kind whose definition has just changed
+                return status, body
+            time.sleep(0.05)
 
     def _watch(self, kind, timeout, field_selector="", label_selector=""):
         """Yields objects as they are and as they change (None: deleted), until the time is over."""

@@ -78,7 +78,7 @@ class FaultProxy:
                     proxy._open.add(secured)
                 try:
                     super().finish_request(secured, client_address)
-                except (OSError, ssl.SSLError, Cut):
+                except (OSError, ssl.SSLError, http.client.HTTPException, Cut):
                     pass
                 finally:
                     with proxy._lock:
