@@ -1,5 +1,6 @@
 #include "bench/macro/bare.h"
 
+#include <algorithm>
 #include <map>
 
 #include "kubeclient/codec/json_reader.h"
@@ -55,10 +56,13 @@ Result<void> connect(Script& script, const Ids& ids, std::size_t i, const Value&
       ++write.before;
     }
   }
-  for (const auto& [id, at] : ids) {
-    const std::string mark = "$(uid:" + id + ")";
-    if (write.body.find(mark) == std::string::npos) continue;
-    write.uid_of.push_back(at);
+  static constexpr std::string_view kMark = "$(uid:";
+  for (std::size_t at = 0; (at = write.body.find(kMark, at)) != std::string::npos; ++at) {
+    const std::string mark = write.body.substr(at, write.body.find(')', at) + 1 - at);
+    MR_ASSIGN(const std::size_t made,
+              find(ids, mark.substr(kMark.size(), mark.size() - kMark.size() - 1)));
+    if (std::find(write.marks.begin(), write.marks.end(), mark) != write.marks.end()) continue;
+    write.uid_of.push_back(made);
     write.marks.push_back(mark);
   }
   return {};

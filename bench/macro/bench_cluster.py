@@ -1,10 +1,9 @@
-"""What the parts of bench/macro/run share: a test cluster, the operator on it, and the table."""
-import collections
+"""What the parts of bench/macro/run share: a test cluster, and the operator on it."""
 import json
 import os
 import pathlib
 import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,17 +14,13 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 sys.dont_write_bytecode = True
+import costs  # noqa: E402
 import pipelines  # noqa: E402
 import recorder  # noqa: E402
+from measurements import OPTIONS, keep, say  # noqa: E402
 from harness.ports import free_ports  # noqa: E402
 
 KINDS = ("inputElasticSearch", "inputApiServer", "outputApi", "outputFtp", "outputAs2", "outputKafka", "outputEmail")
-OPTIONS = None  # of the command line, once it is read
-ROWS, MEASURED = [], []
-
-
-def say(text):
-    print(f"bench: {text} (load {os.getloadavg()[0]:.1f})", file=sys.stderr, flush=True)
 
 
 def prefer(pid):
@@ -64,9 +59,12 @@ class Cluster:
         return self
 
     def up(self):
-        lines = subprocess.run([ROOT / "tests/cluster/cluster", "up"], env=self.env, capture_output=True, text=True)
-        if lines.returncode != 0:
-            raise RuntimeError(f"no test cluster: {lines.stderr[-1000:]}")
+        for _ in range(2):  # on a machine that stalls, the API server may miss its minute
+            lines = subprocess.run([ROOT / "tests/cluster/cluster", "up"], env=self.env, capture_output=True, text=True)
+            if lines.returncode == 0:
+                break
+        else:
+            raise RuntimeError(f"no test cluster: {lines.stderr[:1000]}")
         for line in lines.stdout.splitlines():
             name, value = line.removeprefix("export ").split("=", 1)
             self.env[name] = value.replace("$PATH", os.environ["PATH"])
@@ -84,10 +82,14 @@ class Cluster:
                 time.sleep(0.2)
 
     def __exit__(self, *_):
-        if self.operator:
-            self.operator.stop()
-        subprocess.run([ROOT / "tests/cluster/cluster", "down"], env=self.env, check=False, capture_output=True)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        impatience = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave half a cluster
+        try:
+            if self.operator:
+                self.operator.stop()
+            subprocess.run([ROOT / "tests/cluster/cluster", "down"], env=self.env, check=False, capture_output=True, start_new_session=True)
+            shutil.rmtree(self.dir, ignore_errors=True)
+        finally:
+            signal.signal(signal.SIGINT, impatience)
 
     def hold(self):
         """With --hold: leaves everything as it is until a key is pressed."""
@@ -138,11 +140,13 @@ class Cluster:
         self.namespace(recorder.NAMESPACE)
         uid = self.apply(recorder.NAMESPACE, pipeline)
         run = self.file("recorded-run.json", pipelines.run_of(pipeline["metadata"]["name"]))
-        words = ("--namespace", recorder.NAMESPACE, "--template", run, "--runs", 1)
-        self.load(*words, "--prefix", "first")  # makes the revision
-        time.sleep(2)
+        words = ("--namespace", recorder.NAMESPACE, "--template", run, "--runs", 1, "--prefix", "taken", "--timeout", 3600)
+        return self.record_run(lambda: self.load(*words), uid, pipeline)
+
+    def record_run(self, make, uid, pipeline):
+        time.sleep(1)
         offset = self.audit_log.stat().st_size
-        self.load(*words, "--prefix", recorder.PREFIX)
+        make()
         time.sleep(2)
         return recorder.Recorded(recorder.read(self.audit_log, offset), uid, pipelines.needs_of(pipeline["spec"]))
 
@@ -154,13 +158,6 @@ class Cluster:
         self.operator.stop()
         self.operator = None
 
-    def batch(self, mode, runs, *flags, namespace=None):
-        """One measurement of batch_runs."""
-        words = ["batch_runs", "--namespace", namespace or self.namespace(), "--mode", mode, "--runs", runs, *flags]
-        if self.operator:
-            words += ["--operator-pid", self.operator.process.pid]
-        return self.measure(words)
-
     def load(self, *words):
         """One measurement of load."""
         if self.operator:
@@ -169,35 +166,31 @@ class Cluster:
 
     def measure(self, words):
         words = [OPTIONS.build / "bin" / words[0], "--kubeconfig", self.kubeconfig, "-o", "json", *words[1:]]
-        before = self.cpu()
+        before = self.counters()
         done = subprocess.run(list(map(str, words)), capture_output=True, text=True)
+        after = self.counters()
         if done.returncode != 0:
             raise RuntimeError(f"{words[0].name} {' '.join(map(str, words[5:]))}: {done.stderr}")
-        result = {**json.loads(done.stdout), "load": os.getloadavg()[0], "cluster_cpu_s": self.cpu() - before}
-        MEASURED.append(result)
+        result = {**json.loads(done.stdout), **{name: value - before[name] for name, value in after.items()}}
+        keep(result)
         return result
 
+    def counters(self):
+        """What only grows: etcd's work, the control plane's processor time, the bytes of the operator's connections."""
+        found = {"cluster_cpu_s": self.cpu(), **costs.etcd(int(self.env["CLUSTER_PORT"]) + 1)}
+        return {**found, **costs.connections(self.operator.process.pid)} if self.operator else found
+
     def count_calls(self, namespace, action):
-        """(calls by "verb resource", events) that the operator made about the namespace during `action`; with CLUSTER_AUDIT."""
+        """The operator's calls about the namespace during `action`; with CLUSTER_AUDIT."""
         time.sleep(2)
         offset = self.audit_log.stat().st_size
         action()
         time.sleep(2)
-        calls, events = collections.Counter(), 0
         with open(self.audit_log, "rb") as log:
             log.seek(offset)
-            for line in log:
-                entry = json.loads(line)
-                agent, target = entry.get("userAgent", ""), entry.get("objectRef", {})
-                if "(operator)" not in agent or entry["stage"] != "ResponseComplete" or target.get("namespace") != namespace:
-                    continue
-                resource = "/".join(filter(None, (target["resource"], target.get("subresource"))))
-                if resource == "events":
-                    events += 1
-                else:
-                    calls[f"{entry['verb']} {resource}"] += 1
-        MEASURED.append({"calls": dict(calls), "events": events})
-        return calls, events
+            found = costs.Audit(log, "(operator)", namespace)
+        keep(found.report())
+        return found
 
 
 class Operator:
@@ -255,24 +248,3 @@ class Operator:
         before, start = self.cpu_seconds(), time.monotonic()
         time.sleep(seconds)
         return 100 * (self.cpu_seconds() - before) / (time.monotonic() - start)
-
-
-# --- the table -------------------------------------------------------------------------------------
-
-
-def spread(values, unit, digits=0):
-    """min / median / max."""
-    return " / ".join(f"{value:,.{digits}f}" for value in (min(values), statistics.median(values), max(values))) + f" {unit}"
-
-
-def row(what, text, value=None, below=None, target=None):
-    reached = "" if below is None else "yes" if value <= below else "**no**"
-    ROWS.append((what, text, target or "", reached))
-    say(f"{what}: {text} {reached}")
-
-
-def quiet():
-    """Waits, for a while, until the machine has nothing else to do."""
-    deadline = time.monotonic() + OPTIONS.wait
-    while os.getloadavg()[0] > 1.5 and time.monotonic() < deadline:
-        time.sleep(2)

@@ -11,8 +11,7 @@ SteadyTime now() { return std::chrono::steady_clock::now(); }
 
 void Board::expect(const std::string& run) { state_.lock()->runs[run]; }
 
-void Board::mark(const std::string& run, Time which) {
-  const SteadyTime time = now();
+void Board::mark(const std::string& run, Time which, SteadyTime time) {
   bool ended = false;
   {
     auto state = state_.lock();
@@ -132,6 +131,7 @@ Value report_of(const std::vector<Marks>& marks) {
                                 {"runs_per_s", static_cast<double>(marks.size()) / wall}});
   Value latency = Value::object();
   add_span(latency, "sent_to_answered", marks, &Marks::sent, &Marks::answered);
+  add_span(latency, "sent_to_seen", marks, &Marks::sent, &Marks::seen);
   add_span(latency, "sent_to_done", marks, &Marks::sent, &Marks::done);
   add_span(latency, "seen_to_done", marks, &Marks::seen, &Marks::done);
   add_edge(latency, "seen_to_first_job", marks, &Marks::seen, &Marks::jobs, true);

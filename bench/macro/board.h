@@ -19,7 +19,7 @@ SteadyTime now();
 
 /// Times of one run; unset: not yet.
 struct Marks {
-  std::optional<SteadyTime> sent;      ///< the request that makes it was begun
+  std::optional<SteadyTime> sent;      ///< the request that makes it was begun, or it was due
   std::optional<SteadyTime> answered;  ///< that request was answered
   std::optional<SteadyTime> seen;      ///< it came over the watch
   std::optional<SteadyTime> done;      ///< it met the success condition, by the watch
@@ -38,8 +38,8 @@ class Board {
 
   /// Make place for a run; what is marked of others is ignored.
   void expect(const std::string& run);
-  /// Note that `which` of `run` happened now, the first time.
-  void mark(const std::string& run, Time which);
+  /// Note that `which` of `run` happened at `time`, the first time.
+  void mark(const std::string& run, Time which, SteadyTime time = now());
   /// Note that `which` happened to `object` of `run` now, the first time. An empty `object` is a
   /// new one each time.
   void add(const std::string& run, Times which, const std::string& object);

@@ -51,7 +51,8 @@ struct Options {
   std::string template_file;
   std::string script_file;
   std::string webhook_url;
-  std::string id_annotation = "millrace.dev/delivery-id";
+  std::string suffix;
+  std::string id = "name";
   std::string success = "Succeeded=True";
   std::string failure = "Succeeded=False";
   std::string child_label = "millrace.dev/run";
@@ -60,7 +61,8 @@ struct Options {
   int target_port = -1;
   int runs = 100;
   int concurrency = 16;
-  double rate = 0;  ///< [runs/s]
+  double rate = 0;       ///< [runs/s]
+  std::int64_t due = 0;  ///< await: [s since 1970]
   int pid = 0;
   bool one_by_one = false;
   int pause = 50;     ///< between two runs of --one-by-one [ms]
@@ -77,7 +79,14 @@ Result<std::string> read_file(const std::string& path) {
 std::string name_of(const Options& options, int i) {
   const std::string digits = std::to_string(i);
   return options.prefix + "-" + std::string(6 - std::min<std::size_t>(6, digits.size()), '0') +
-         digits;
+         digits + options.suffix;
+}
+
+/// Of a run, or of the Pipeline whose schedule makes it: what `options.id` tells to be its name.
+const std::string& id_of(const Options& options, const AnyObject& object) {
+  static constexpr std::string_view kAnnotation = "annotation:";
+  if (!options.id.starts_with(kAnnotation)) return object.metadata.name;
+  return object.metadata.annotation(options.id.substr(kAnnotation.size()));
 }
 
 /// `options.concurrency` threads start runs, not before their time.
@@ -105,6 +114,17 @@ Result<void> start_all(Starter& starter, const Options& options, Board& board) {
   next = options.runs;
   for (std::thread& thread : threads) thread.join();
   return done;
+}
+
+/// Runs that somebody else starts at `options.due`.
+Result<void> await_all(const Options& options, Board& board) {
+  const std::chrono::duration<double> left =
+      std::chrono::system_clock::time_point(std::chrono::seconds(options.due)) -
+      std::chrono::system_clock::now();
+  const SteadyTime due = now() + std::chrono::duration_cast<Duration>(left);
+  for (int i = 0; i < options.runs; ++i) board.mark(name_of(options, i), &Marks::sent, due);
+  return board.wait_done(static_cast<std::size_t>(options.runs),
+                         due + std::chrono::seconds(options.timeout));
 }
 
 Result<void> start_one_by_one(Starter& starter, const Options& options, Board& board) {
@@ -135,15 +155,14 @@ class Watches {
   Watches(client::Reader& reader, const api::ApiResource& resource, const Options& options,
           const runtime::Env& env, Board& board, StateTest success, StateTest failure,
           BareClient* bare) {
-    const bool by_annotation = options.mode == "webhook";
-    follows_.push_back(std::make_unique<Follow>(
-        reader, resource, options.ns, env,
-        [&board, by_annotation, id = options.id_annotation, success, failure](const AnyObject& o) {
-          const std::string& name = by_annotation ? o.metadata.annotation(id) : o.metadata.name;
-          board.mark(name, &Marks::seen);
-          if (success.holds(o)) return board.mark(name, &Marks::done);
-          if (failure.holds(o)) board.fail_run(name);
-        }));
+    follows_.push_back(
+        std::make_unique<Follow>(reader, resource, options.ns, env,
+                                 [&board, &options, success, failure](const AnyObject& o) {
+                                   const std::string& name = id_of(options, o);
+                                   board.mark(name, &Marks::seen);
+                                   if (success.holds(o)) return board.mark(name, &Marks::done);
+                                   if (failure.holds(o)) board.fail_run(name);
+                                 }));
     const auto child = [&](const api::ApiResource& kind, Board::Times seen, Board::Times ended) {
       follows_.push_back(std::make_unique<Follow>(
           reader, kind, options.ns, env,
@@ -176,7 +195,8 @@ class Watches {
   std::vector<std::unique_ptr<Follow>> follows_;
 };
 
-/// Runs are made by one of these; `bare` is the same object when it is the bare client.
+/// Runs are made by one of these, null when others make them; `bare` is the same object when it is
+/// the bare client.
 struct Starting {
   std::unique_ptr<Starter> starter;
   BareClient* bare = nullptr;
@@ -186,6 +206,7 @@ Result<Starting> make_starter(client::Client& api, http::Outbound& http,
                               const api::ApiResource& resource, const Options& options,
                               Board& board) {
   Starting out;
+  if (options.mode == "await") return out;
   if (options.mode == "bare") {
     MR_ASSIGN(const std::string text, read_file(options.script_file));
     MR_ASSIGN(Script script, Script::parse(text));
@@ -217,14 +238,19 @@ void print_text(const Value& report) {
   }
 }
 
-Result<Value> run_load(const Options& options, Starter& starter, Board& board) {
+Result<void> start_runs(const Options& options, Starter* starter, Board& board) {
+  if (starter == nullptr) return await_all(options, board);
+  if (options.one_by_one) return start_one_by_one(*starter, options, board);
+  return start_all(*starter, options, board);
+}
+
+Result<Value> run_load(const Options& options, Starter* starter, Board& board) {
   std::optional<ProcessUsage> before;
   if (options.pid != 0) {
     MR_ASSIGN(before, process_usage(options.pid));
   }
   const double own_before = own_cpu();
-  MR_TRY(options.one_by_one ? start_one_by_one(starter, options, board)
-                            : start_all(starter, options, board));
+  MR_TRY(start_runs(options, starter, board));
   const double own_after = own_cpu();
   std::this_thread::sleep_for(milliseconds(100));  // marks of other watches
   Value report = report_of(board.marks());
@@ -277,7 +303,7 @@ Result<void> measure(const Options& options) {
   Watches watches(api, resource.resource(), options, env, board, success, failure, made.bare);
   MR_TRY(watches.wait_synced());
   const SteadyTime begin = now();
-  MR_ASSIGN(Value report, run_load(options, *made.starter, board));
+  MR_ASSIGN(Value report, run_load(options, made.starter.get(), board));
   if (made.bare != nullptr) {
     MR_TRY(made.bare->drain(begin + std::chrono::seconds(options.timeout)));
     report["retries"] = made.bare->retries();
@@ -295,16 +321,17 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--kubeconfig", options.kubeconfig, "which cluster; default: as kubectl");
   app.add_option("--namespace", options.ns, "where, must exist")->capture_default_str();
   app.add_option("--prefix", options.prefix, "start of the runs' names")->capture_default_str();
-  app.add_option("--mode", options.mode, "create, webhook (POST instead), or bare (the bound)")
-      ->check(CLI::IsMember({"create", "webhook", "bare"}));
+  app.add_option("--mode", options.mode,
+                 "create, webhook (POST instead), bare (the bound), or await (others make them)")
+      ->check(CLI::IsMember({"create", "webhook", "bare", "await"}));
   app.add_option("--resource", options.resource, "of the runs: group/version/plural/Kind")
       ->capture_default_str();
   app.add_option("--template", options.template_file,
                  "JSON of a run, or of a webhook's body; $(NAME) becomes the run's name");
   app.add_option("--script", options.script_file, "bare: the writes of a run, see bare.h");
   app.add_option("--webhook", options.webhook_url, "where to POST");
-  app.add_option("--id-annotation", options.id_annotation,
-                 "webhook: what tells in a run the X-Delivery-ID that it came from")
+  app.add_option("--id", options.id,
+                 "what tells a run's name on the object: name, or annotation:KEY")
       ->capture_default_str();
   app.add_option("--success", options.success, "Condition=Status or phase=Value of a run")
       ->capture_default_str();
@@ -317,6 +344,8 @@ void describe(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"jobs", "pods"}));
   app.add_option("--target", options.target_port,
                  "serve HTTP calls on this port; they bring the run's name as X-Run");
+  app.add_option("--due", options.due, "await: when the runs should come [s since 1970]");
+  app.add_option("--suffix", options.suffix, "end of the runs' names");
   app.add_option("--runs", options.runs, "how many")->check(CLI::Range(1, 999999));
   app.add_option("--concurrency", options.concurrency, "starting threads")
       ->check(CLI::Range(1, 256));

@@ -1,108 +1,140 @@
 """What an engine writes for one run, taken from the audit log, as a script for the bare client (bare.h).
 
-The cluster audits one namespace with bodies (Cluster(CLUSTER_AUDIT="bodies:recorded")); the run is made there, alone. Kept are
-the objects that the engine made for it and the last status of each, for that is what cannot be avoided.
+The cluster audits one namespace with bodies (CLUSTER_AUDIT="bodies:recorded"); the run is made there, alone. Kept are the
+objects that were made for it and the last status of each, for that is what cannot be avoided.
 """
 import json
+import re
 
-NAMESPACE, PREFIX = "recorded", "taken"
-RUN = f"{PREFIX}-000000"
+NAMESPACE, RUNS = "recorded", "pipelineruns"
 NODE = "kwok-0"
 # Who writes besides the engine and load.
 OTHERS = ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "kwok", "kubectl", "kubelet", "millrace-test-cluster")
+UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+NO_UID = "00000000-0000-4000-8000-000000000000"
+
+
+class Made:
+    """One object that was made for a run."""
+
+    def __init__(self, resource, sent, answer, number, owner):
+        self.resource, self.sent, self.answer = resource, sent, answer
+        self.id, self.uid = f"{resource}{number}", answer["metadata"]["uid"]
+        self.owner = owner  # another Made, None for the run itself
+        self.statuses = []
+
+    def take(self, answer, subresource):
+        self.answer = answer
+        if subresource == "status":
+            self.statuses.append(answer["status"])
+
+    def step(self):
+        return self.answer["metadata"].get("labels", {}).get("millrace.dev/step")
+
+    def body(self, finished):
+        """As it was sent, with what the engine wrote into it later (but for its status)."""
+        metadata = self.answer["metadata"]
+        kept = {key: metadata[key] for key in ("name", "labels", "annotations", "ownerReferences", "finalizers") if key in metadata}
+        body = {key: value for key, value in self.sent.items() if key not in ("status", "metadata")}
+        if finished and self.resource == "pods":  # bound, and nobody runs it
+            body["spec"] = {**body["spec"], "nodeName": NODE}
+            kept["annotations"] = {**kept.get("annotations", {}), "test.millrace.dev/outcome": "pending"}
+        return {**body, "metadata": kept}
+
+    def create(self, after, finished=False):
+        group, _, version = self.answer["apiVersion"].rpartition("/")
+        return {"id": self.id, "do": "create", "resource": f"{group}/{version}/{self.resource}/{self.answer['kind']}",
+                "name": self.answer["metadata"]["name"], "body": self.body(finished), "after": after}
+
+    def write_status(self, after, number=0, status=None):
+        return {"id": f"{self.id}-status{number}", "do": "status", "of": self.id, "status": status or self.answer["status"], "after": after}
 
 
 class Recorded:
-    """Objects of one run: the run, its Jobs, their pods; what is in `made` was created with it."""
+    """One run: itself, its Jobs, their pods, in the order in which they were made."""
 
-    def __init__(self, entries, owner_uid, needs):
-        self.owner_uid, self.needs = owner_uid, needs
-        self.objects = {}  # (resource, name) → object as it was sent, in order of creation
-        self.answers = {}  # the same → as the API server last answered
+    def __init__(self, entries, pipeline_uid, needs):
+        self.pipeline_uid, self.needs = pipeline_uid, needs
+        self.objects = {}  # by uid
         for entry in entries:
             self.take(entry)
-        self.ids = {}
-        for (resource, _), answer in self.answers.items():
-            number = sum(1 for made in self.ids.values() if made.startswith(resource))
-            self.ids[answer["metadata"]["uid"]] = f"{resource}{number}"
-        self.children = {uid: self.owner(answer) for answer in self.answers.values() for uid in [answer["metadata"]["uid"]]}
+        if not self.objects:
+            raise RuntimeError("the audit log has no run")
 
     def take(self, entry):
-        target, answer = entry["objectRef"], entry.get("responseObject")
+        target, answer = entry["objectRef"], entry.get("responseObject") or {}
         if entry["stage"] != "ResponseComplete" or entry["responseStatus"]["code"] >= 300 or target["resource"] == "events":
             return
-        key = (target["resource"], (answer or {}).get("metadata", {}).get("name"))
-        if entry["verb"] == "create" and not target.get("subresource") and not entry["userAgent"].startswith(OTHERS):
-            self.objects[key] = entry["requestObject"]
-            self.answers[key] = answer
-        elif key in self.answers and entry["verb"] in ("patch", "update"):
-            self.answers[key] = answer
+        metadata, subresource = answer.get("metadata", {}), target.get("subresource")
+        if known := self.objects.get(metadata.get("uid")):
+            if entry["verb"] in ("patch", "update"):
+                known.take(answer, subresource)
+        elif entry["verb"] == "create" and not subresource and not entry["userAgent"].startswith(OTHERS):
+            owner = next((self.objects[each["uid"]] for each in metadata.get("ownerReferences", []) if each["uid"] in self.objects), None)
+            if owner or (not self.objects and target["resource"] == RUNS):
+                number = sum(1 for each in self.objects.values() if each.resource == target["resource"])
+                self.objects[metadata["uid"]] = Made(target["resource"], entry["requestObject"], answer, number, owner)
 
-    def owner(self, answer):
-        """The object of ours that owns this one, by uid."""
-        owners = [each["uid"] for each in answer["metadata"].get("ownerReferences", [])]
-        return next((uid for uid in owners if uid in self.ids), None)
+    @property
+    def run(self):
+        return next(iter(self.objects.values()))
 
-    def script(self, namespace, owner_uid, *, finished=False, kinds=None):
-        """The writes: as a run that is run; or, `finished`, the bare facts of one that has ended, of these kinds only."""
-        writes, ended = [], {}  # step → id of the wait for its pod
-        for key, sent in self.objects.items():
-            answer, kind = self.answers[key], key[0]
-            if kinds and kind not in kinds:
-                continue
-            uid = answer["metadata"]["uid"]
-            me, owner = self.ids[uid], self.ids.get(self.children[uid])
-            step = answer["metadata"].get("labels", {}).get("millrace.dev/step")
-            body = self.body(sent, answer, kind, finished)
-            after = [owner] if owner else []
-            if kind == "jobs" and not finished:
-                after += [ended[need] for need in self.needs.get(step, [])]
-            writes.append({"id": me, "do": "create", "resource": self.resource(answer, kind), "name": body["metadata"]["name"],
-                           "body": body, "after": after})
-            if kind == "pods" and not finished:
-                ended[step] = f"{me}-ended"
-                writes.append({"id": ended[step], "do": "wait", "of": me})
-                writes.append(self.status(owner, self.children[uid], [owner, ended[step]]))
-            elif finished:
-                writes.append(self.status(me, uid, [me]))
-        if not finished:
-            run = next(answer for answer in self.answers.values() if self.children[answer["metadata"]["uid"]] is None)
-            uid = run["metadata"]["uid"]
-            writes.append(self.status(self.ids[uid], uid, [self.ids[uid], *ended.values()]))
-        return json.loads(self.general(json.dumps(writes), namespace, owner_uid))
+    def count(self, resource):
+        return sum(1 for each in self.objects.values() if each.resource == resource)
 
-    @staticmethod
-    def body(sent, answer, kind, finished):
-        """As it was sent, with what the engine wrote into it later (but for its status)."""
-        kept = {key: answer["metadata"][key] for key in ("labels", "annotations", "ownerReferences", "finalizers")
-                if key in answer["metadata"]}
-        body = {**{key: value for key, value in sent.items() if key != "status"}, "metadata": {"name": answer["metadata"]["name"], **kept}}
-        if kind == "pods" and finished:  # bound, and nobody runs it
-            body["spec"] = {**body["spec"], "nodeName": NODE}
-            body["metadata"]["annotations"] = {**kept.get("annotations", {}), "test.millrace.dev/outcome": "pending"}
-        return body
+    def script(self, namespace, pipeline_uid):
+        """The writes of a run that is run: each object, and its last status. A step's Job comes when the pods of the steps it
+        depends on have succeeded, a Job's status after its pod, the run's status after all pods. A run without pods gets every
+        status that was seen, one after another, for each holds what the next step needs."""
+        writes, ended = [], {}
+        for made in self.objects.values():
+            after = [made.owner.id] if made.owner else []
+            if made.resource == "jobs":
+                after += [ended[need] for need in self.needs.get(made.step(), [])]
+            writes.append(made.create(after))
+            if made.resource == "pods":
+                wait = ended[made.step()] = f"{made.id}-ended"
+                writes.append({"id": wait, "do": "wait", "of": made.id})
+                writes.append(made.owner.write_status([made.owner.id, wait]))
+        if ended:
+            writes.append(self.run.write_status([self.run.id, *ended.values()]))
+        else:
+            for number, status in enumerate(self.run.statuses):
+                writes.append(self.run.write_status([writes[-1]["id"]], number, status))
+        return self.general(writes, namespace, pipeline_uid)
 
-    def status(self, me, uid, after):
-        answer = next(each for each in self.answers.values() if each["metadata"]["uid"] == uid)
-        return {"id": f"{me}-status", "do": "status", "of": me, "status": answer["status"], "after": after}
+    def finished(self, namespace, pipeline_uid, resources):
+        """The writes of a run that has ended, with those of its objects: each made, and given its last status."""
+        writes = []
+        for made in self.objects.values():
+            if made.resource in resources:
+                writes += [made.create([made.owner.id] if made.owner else [], finished=True), made.write_status([made.id])]
+        return self.general(writes, namespace, pipeline_uid)
 
-    @staticmethod
-    def resource(answer, kind):
-        group, _, version = answer["apiVersion"].rpartition("/")
-        return f"{group}/{version}/{kind}/{answer['kind']}"
+    def jobs_alone(self, namespace):
+        """A run's one Job and its pod, tied to no run. The pod bears the run's name, for load waits for it."""
+        writes = [each for each in self.script(namespace, NO_UID) if each["do"] == "create" and each["id"] != self.run.id]
+        job, pod = writes
+        for labels in (job["body"]["metadata"]["labels"], job["body"]["spec"]["template"]["metadata"]["labels"], pod["body"]["metadata"]["labels"]):
+            labels.pop("millrace.dev/run-uid", None)
+        job["body"]["metadata"].pop("ownerReferences")
+        job["after"] = []
+        pod["name"] = pod["body"]["metadata"]["name"] = "$(NAME)"
+        return writes
 
-    def general(self, text, namespace, owner_uid):
-        """Of any run: names and uids of this one replaced by marks; its pipeline's uid by that of the namespace's own."""
-        for uid, me in self.ids.items():
-            text = text.replace(uid, f"$(uid:{me})")
-        run = next(iter(self.ids.values()))
-        # A mark of the run's own uid cannot stand in its own creation: a uid of the same length does.
-        writes = json.loads(text)
-        writes[0] = json.loads(json.dumps(writes[0]).replace(f"$(uid:{run})", "0" * 36))
-        text = json.dumps(writes).replace(RUN, "$(NAME)")
-        if self.owner_uid:
-            text = text.replace(self.owner_uid, owner_uid)
-        return text.replace(f'"namespace": "{NAMESPACE}"', f'"namespace": "{namespace}"')
+    def general(self, writes, namespace, pipeline_uid):
+        """Of any run: names and uids of this one become marks, its pipeline's uid that of the namespace's own."""
+        def mark(found):
+            uid = found.group()
+            if uid == self.pipeline_uid:
+                return pipeline_uid
+            return f"$(uid:{self.objects[uid].id})" if uid in self.objects else uid
+
+        writes = json.loads(UID.sub(mark, json.dumps(writes)))
+        # Its own uid cannot stand in its creation: another of the same length does.
+        writes[0] = json.loads(json.dumps(writes[0]).replace(f"$(uid:{self.run.id})", NO_UID))
+        text = json.dumps(writes).replace(self.run.answer["metadata"]["name"], "$(NAME)")
+        return json.loads(text.replace(f'"namespace": "{NAMESPACE}"', f'"namespace": "{namespace}"'))
 
 
 def read(audit_log, offset):

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 
+#include "bench/micro/samples.h"
 #include "kubeclient/api/job.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/runtime/informer.h"
@@ -19,32 +20,6 @@ namespace {
 constexpr int kObjects = 10'000;
 constexpr int kPage = 500;
 
-std::string job_text(int i) {
-  const std::string id = std::to_string(100000 + i);
-  std::string out = R"({"metadata":{"name":"hello-run-)" + id + R"(-step-1","namespace":"team-a",)";
-  out += R"("uid":"5f2b5c1e-0000-4000-8000-000000)" + id + R"(","resourceVersion":")" + id + '"';
-  out += R"(,"generation":1,"creationTimestamp":"2026-11-21T03:04:05Z","labels":{)";
-  out += R"("pipeline":"hello","pipeline-run":"hello-run-)" + id + R"(","k8s-app":"hello",)";
-  out += R"("millrace.dev/run":"hello-run-)" + id + R"(","millrace.dev/step":"build",)";
-  out += R"("millrace.dev/attempt":"0"},"ownerReferences":[{"apiVersion":"millrace.dev/v1",)";
-  out += R"("kind":"PipelineRun","name":"hello-run-)" + id;
-  out += R"(","uid":"5f2b5c1e-1111-4000-8000-000000)" + id + R"(","controller":true}],)";
-  out += R"("managedFields":[{"manager":"millrace","fieldsV1":{"f:metadata":{)";
-  for (int f = 0; f < 40; ++f) out += R"("f:field-)" + std::to_string(f) + R"(":{".":{}},)";
-  out += R"("f:last":{}}}}]},"spec":{"completions":1,"parallelism":1,"backoffLimit":0,)";
-  out += R"("managedBy":"millrace.dev/job-controller","template":{"spec":{"containers":[{)";
-  out +=
-      R"("name":"main","image":"registry.local/team/tool:1.2.3","command":["/bin/tool"],"env":[)";
-  for (int e = 0; e < 20; ++e) {
-    out += R"({"name":"VARIABLE_)" + std::to_string(e) + R"(","value":"some value"},)";
-  }
-  out += R"({"name":"LAST","value":""}]}],"restartPolicy":"Never"}}},"status":{"succeeded":1,)";
-  out += R"("startTime":"2026-11-21T03:04:05Z","completionTime":"2026-11-21T03:04:06Z",)";
-  out += R"("conditions":[{"type":"Complete","status":"True",)";
-  out += R"("lastTransitionTime":"2026-11-21T03:04:06Z"}]}})";
-  return out;
-}
-
 /// Lists the Jobs in pages; its watches stay silent until stopped.
 class Server final : public client::Reader {
  public:
@@ -54,7 +29,7 @@ class Server final : public client::Reader {
       std::string page = R"({"metadata":{"resourceVersion":"999999","continue":")";
       page += next < kObjects ? std::to_string(next) : "";
       page += R"("},"items":[)";
-      for (int i = first; i < next; ++i) page += (i > first ? "," : "") + job_text(i);
+      for (int i = first; i < next; ++i) page += (i > first ? "," : "") + bench::job_text(i);
       pages_.push_back(page + "]}");
       bytes += pages_.back().size();
     }

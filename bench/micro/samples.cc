@@ -1,19 +1,9 @@
-/// Question: what does it cost to decode one pod as a watch delivers it?
-/// Baseline to beat: a whole document tree of the same bytes (`Value::parse`, nlohmann's parser
-/// below it).
-#include <benchmark/benchmark.h>
+#include "bench/micro/samples.h"
 
-#include <string>
-
-#include "kubeclient/api/pod.h"
-#include "kubeclient/codec/json_reader.h"
 #include "kubeclient/codec/value.h"
 
-namespace millrace {
-namespace {
+namespace millrace::bench {
 
-/// A pod of three steps with what the API server adds to it; about 3.5 kB, most of it nothing we
-/// read.
 std::string pod_text() {
   codec::Value pod;
   pod["apiVersion"] = "v1";
@@ -65,27 +55,34 @@ std::string pod_text() {
   return pod.dump();
 }
 
-void TypedDecode(benchmark::State& state) {
-  const std::string text = pod_text();
-  for (auto _ : state) {
-    auto pod = codec::decode<api::Pod>(text);
-    benchmark::DoNotOptimize(pod);
+std::string job_text(int i) {
+  const std::string id = std::to_string(100000 + i);
+  std::string out = R"({"metadata":{"name":"hello-run-)" + id + R"(-step-1","namespace":"team-a",)";
+  out += R"("uid":"5f2b5c1e-0000-4000-8000-000000)" + id + R"(","resourceVersion":")" + id + '"';
+  out += R"(,"generation":1,"creationTimestamp":"2026-11-21T03:04:05Z","labels":{)";
+  out += R"("pipeline":"hello","pipeline-run":"hello-run-)" + id + R"(","k8s-app":"hello",)";
+  out += R"("millrace.dev/run":"hello-run-)" + id + R"(","millrace.dev/step":"build",)";
+  out += R"("millrace.dev/attempt":"0"},"ownerReferences":[{"apiVersion":"millrace.dev/v1",)";
+  out += R"("kind":"PipelineRun","name":"hello-run-)" + id;
+  out += R"(","uid":"5f2b5c1e-1111-4000-8000-000000)" + id + R"(","controller":true}],)";
+  out += R"("managedFields":[{"manager":"millrace","fieldsV1":{"f:metadata":{)";
+  for (int f = 0; f < 40; ++f) out += R"("f:field-)" + std::to_string(f) + R"(":{".":{}},)";
+  out += R"("f:last":{}}}}]},"spec":{"completions":1,"parallelism":1,"backoffLimit":0,)";
+  out += R"("managedBy":"millrace.dev/job-controller","template":{"spec":{"containers":[{)";
+  out +=
+      R"("name":"main","image":"registry.local/team/tool:1.2.3","command":["/bin/tool"],"env":[)";
+  for (int e = 0; e < 20; ++e) {
+    out += R"({"name":"VARIABLE_)" + std::to_string(e) + R"(","value":"some value"},)";
   }
-  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
-  state.SetItemsProcessed(state.iterations());
+  out += R"({"name":"LAST","value":""}]}],"restartPolicy":"Never"}}},"status":{"succeeded":1,)";
+  out += R"("startTime":"2026-11-21T03:04:05Z","completionTime":"2026-11-21T03:04:06Z",)";
+  out += R"("conditions":[{"type":"Complete","status":"True",)";
+  out += R"("lastTransitionTime":"2026-11-21T03:04:06Z"}]}})";
+  return out;
 }
-BENCHMARK(TypedDecode);
 
-void DocumentTree(benchmark::State& state) {
-  const std::string text = pod_text();
-  for (auto _ : state) {
-    auto value = codec::Value::parse(text);
-    benchmark::DoNotOptimize(value);
-  }
-  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(text.size()));
-  state.SetItemsProcessed(state.iterations());
+std::string event_of(const std::string& object) {
+  return R"({"type":"MODIFIED","object":)" + object + "}";
 }
-BENCHMARK(DocumentTree);
 
-}  // namespace
-}  // namespace millrace
+}  // namespace millrace::bench
