@@ -1,5 +1,6 @@
 """The parts of bench/macro/run about graphs of container steps under load, each beside the bare client."""
 import statistics
+import threading
 import time
 
 import pipelines
@@ -114,7 +115,6 @@ class Samples:
         self.operator, self.seconds, self.values = operator, seconds, []
 
     def during(self, action):
-        import threading
         over, start = threading.Event(), time.monotonic()
 
         def sample():
@@ -132,6 +132,8 @@ class Samples:
     def slope(self):
         """Of the last two thirds, by least squares [MiB/s]."""
         values = self.values[len(self.values) // 3:]
+        if len(values) < 2:
+            raise RuntimeError("too short to see the memory grow")
         x, y = statistics.mean(t for t, _ in values), statistics.mean(m for _, m in values)
         return sum((t - x) * (m - y) for t, m in values) / sum((t - x) ** 2 for t, _ in values)
 

@@ -83,7 +83,8 @@ def report_pair(what, count, runs, bare, ratio=None, cpu=None, memory=None):
     figure("the bare client beside it, wall time", [each["wall_s"] for each in bare], "s", 2)
     ratios = [a["wall_s"] / b["wall_s"] for a, b in zip(runs, bare)]
     row("ratio of the two, each pair", spread(ratios, "", 2), statistics.median(ratios), ratio, ratio and f"≤ {ratio}")
-    figure("runs a second", [each["runs_per_s"] for each in runs], "", 1)
+    if count > 1:
+        figure("runs a second", [each["runs_per_s"] for each in runs], "", 1)
     for key, name in (("sent_to_done", "latency of a run, POST → `Succeeded`"), ("seen_to_first_pod", "created → first pod")):
         have = [each["latency_ms"][key] for each in runs if key in each["latency_ms"]]
         if have:
