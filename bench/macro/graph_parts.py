@@ -89,9 +89,7 @@ def report_webhook(runs, statuses, posted, bare):
     ratios = [a / b for a, b in zip(rates, bounds)]
     row(f"webhook → 3 HTTP stages, {runs:,} runs, 16 connections", spread(rates, "runs/s", 1))
     row(f"the bound beside it: create and {statuses} status writes a run, 16 at a time", spread(bounds, "runs/s", 1))
-    reached = statistics.median(rates) / 150
-    if statistics.median(bounds) < 150:
-        reached = min(reached, statistics.median(ratios))
+    reached = max(statistics.median(rates) / 150, statistics.median(ratios))
     row("runs/s as a part of the bound, each pair", spread(ratios, "", 2), 1 - reached, 0, "≥ 150 runs/s or 1.0")
     figure("the operator's CPU per run", [each["engine_cpu_s"] * 1000 / runs for each in posted], "ms", 2)
     for found, name in ((posted, "webhooks"), (bare, "the bound")):
