@@ -96,7 +96,7 @@ class Kube:
 
     def get(self, kind, name):
         """The object, or None."""
-        status, body = self._call(self._path(kind) + f"/{name}")
+        status, body = self._call(self.path(kind) + f"/{name}")
         if status == 404:
             return None
         assert status == 200, body
@@ -104,7 +104,7 @@ class Kube:
 
     def list(self, kind, selector=""):
         """The objects with these labels (a selector as for kubectl -l), in no order to rely on."""
-        status, body = self._call(self._path(kind) + "?" + urllib.parse.urlencode({"labelSelector": selector}))
+        status, body = self._call(self.path(kind) + "?" + urllib.parse.urlencode({"labelSelector": selector}))
         assert status == 200, body
         answer = json.loads(body)
         kind = {"apiVersion": answer["apiVersion"], "kind": answer["kind"].removesuffix("List")}  # items of a list do not say it
@@ -168,7 +168,8 @@ class Kube:
 
     # --- inside ---
 
-    def _path(self, kind):
+    def path(self, kind):
+        """Where objects of that kind are, in this namespace."""
         prefix, plural = _BY_KIND[kind.lower()]
         return f"{prefix}/{plural}" if plural in _CLUSTER_SCOPED else f"{prefix}/namespaces/{self.namespace}/{plural}"
 
@@ -196,7 +197,7 @@ class Kube:
         while (left := deadline - time.monotonic()) > 0:
             connection = self._connect(left)
             try:
-                connection.request("GET", f"{self._path(kind)}?{query}", headers=self._headers)
+                connection.request("GET", f"{self.path(kind)}?{query}", headers=self._headers)
                 answer = connection.getresponse()
                 if answer.status == 404:  # the kind itself is not there yet
                     time.sleep(0.1)

@@ -31,8 +31,9 @@ class Cut(Exception):
 class FaultProxy:
     """`before(request)` runs before a request is passed on: it returns None to pass it on, or (status, headers, body) to
     answer in the server's place, or raises Cut. `after(request, status)` runs when the server has done it and the operator
-    does not know yet; it may raise Cut. `prefix(request)` gives bytes to send ahead of a stream (a watch). All run on the
-    connection's thread and can be replaced at any time."""
+    does not know yet; it may raise Cut. `prefix(request)` gives bytes to send ahead of a stream (a watch). `half(request)` says
+    after how many bytes of its body an answer breaks off (None: it does not); `pace(request)` waits before each piece of a
+    stream. All run on the connection's thread and can be replaced at any time."""
 
     def __init__(self, cluster, directory):
         self.directory = pathlib.Path(directory)
@@ -40,6 +41,8 @@ class FaultProxy:
         self.before = lambda request: None
         self.after = lambda request, status: None
         self.prefix = lambda request: b""
+        self.half = lambda request: None
+        self.pace = lambda request: None
         self.requests = []
         self._lock = threading.Lock()
         self._open = set()
@@ -78,7 +81,7 @@ class FaultProxy:
                     proxy._open.add(secured)
                 try:
                     super().finish_request(secured, client_address)
-                except (OSError, ssl.SSLError, http.client.HTTPException, Cut):
+                except (OSError, ssl.SSLError, http.client.HTTPException, Cut):  # either side has gone
                     pass
                 finally:
                     with proxy._lock:
@@ -145,13 +148,28 @@ class FaultProxy:
             if stream:
                 handler.send_header("Transfer-Encoding", "chunked")
             handler.end_headers()
+            left = self.half(request)
+            if not stream and left is not None and left < len(data):
+                handler.wfile.write(data[:left])
+                raise Cut
             handler.wfile.write(data)
             if stream:
-                if (first := self.prefix(request)):
-                    handler.wfile.write(f"{len(first):x}\r\n".encode() + first + b"\r\n")
-                while chunk := answer.read1(65536):
-                    handler.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-                    handler.wfile.flush()
-                handler.wfile.write(b"0\r\n\r\n")
+                self._pass_on(handler, request, answer, left)
         finally:
             upstream.close()
+
+    def _pass_on(self, handler, request, answer, left):
+        """A stream, until it ends or after `left` bytes."""
+        if (first := self.prefix(request)):
+            handler.wfile.write(f"{len(first):x}\r\n".encode() + first + b"\r\n")
+        while chunk := answer.read1(65536):
+            self.pace(request)
+            whole = left is None or len(chunk) < left
+            chunk = chunk if whole else chunk[:left]
+            left = None if left is None else left - len(chunk)
+            if chunk:
+                handler.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                handler.wfile.flush()
+            if not whole:
+                raise Cut
+        handler.wfile.write(b"0\r\n\r\n")

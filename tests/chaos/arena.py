@@ -1,0 +1,210 @@
+"""One scenario at work: a namespace, a load, operators, a recorder, and the judgement at the end."""
+import contextlib
+import itertools
+import random
+import re
+import threading
+import time
+
+import auditor
+from api import Api
+from harness import AuditLog, FaultProxy, Kube, Operator, Web
+from harness.controlplane import Component, Etcd, wait_ready
+from harness.kube import GC_TIME, condition_of
+from load import Load
+from recorder import KINDS, Recorder
+
+CONFIG = {"http": {"allow": ["127.0.0.0/8"]}}
+OWNED = ("deployments", "replicasets", "services", "controllerrevisions")
+_numbers = itertools.count(1)
+
+
+class Arena:
+    """`begin()` starts the load, `finish()` judges. What a test draws comes from `rng`, so a seed repeats it."""
+
+    def __init__(self, cluster, name, seed, binary, results, folder):
+        self.cluster, self.seed, self.binary, self.folder = cluster, seed, binary, folder
+        self.rng = random.Random(f"{name}:{seed}")
+        short = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-")
+        self.results = results / f"{short}-{seed}"
+        self.kube = Kube(cluster, f"{short}-{next(_numbers)}")
+        self.api = Api(self.kube)
+        self.api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.kube.namespace}})
+        self.kube.wait("serviceaccount", "default", lambda _: True, "being there")
+        self.web = Web()
+        self.audit = AuditLog(cluster)
+        self.recorder = Recorder(self.api)
+        self.operators, self.killed, self.proxies = [], False, []
+        self.excused = set()  # names of Jobs and pods that were taken away
+        self.load = None
+        self._begun = None
+        self._over = threading.Event()
+
+    # --- parts ---
+
+    def operator(self, start=True, **options):
+        options.setdefault("config", CONFIG)
+        options.setdefault("name", f"operator-{len(self.operators) + 1}")
+        operator = Operator(self.binary, self.kube, self.results, **options)
+        self.operators.append(operator)
+        return operator.start() if start else operator
+
+    def kill(self, operator):
+        self.killed = True
+        operator.kill()
+
+    def proxy(self):
+        proxy = FaultProxy(self.cluster, self.folder / f"proxy-{len(self.proxies)}")
+        self.proxies.append(proxy)
+        return proxy
+
+    def component(self, name):
+        return Etcd(self.cluster) if name == "etcd" else Component(self.cluster, name)
+
+    def wait_ready(self):
+        wait_ready(self.cluster)
+
+    # --- time ---
+
+    def begin(self, **options):
+        """Draws the load and starts it."""
+        self.recorder.start()
+        return self.begin_again(**options)
+
+    def begin_again(self, **options):
+        """Another load, in place of the one before."""
+        self.load = Load(self.rng, self.web, **options)
+        self.load.start(self.api)
+        self._begun = time.monotonic()
+        return self.load
+
+    def at(self, seconds):
+        """Lets the load go on until so long after its begin: a time that was drawn, nothing is waited for."""
+        self._over.wait(max(0.0, self._begun + seconds - time.monotonic()))
+
+    def last(self, seconds):
+        """A drawn duration of a fault."""
+        self._over.wait(seconds)
+
+    def note(self, what):
+        """For the report of a failure: what was when."""
+        print(f"{time.monotonic() - self._begun:6.2f} s  {what}", flush=True)
+
+    # --- what is there ---
+
+    def run_names(self):
+        return set(self.load.expected)
+
+    def all_ended(self):
+        runs = self.recorder.latest("pipelineruns")
+        return all(name in runs and auditor.is_true(runs[name], "Completed") for name in self.run_names())
+
+    def unended(self):
+        runs = self.recorder.latest("pipelineruns")
+        return "\n".join(f"{name}: " + (str((runs[name].get("status") or {}).get("conditions")) if name in runs else "not there")
+                         for name in sorted(self.run_names()) if name not in runs or not auditor.is_true(runs[name], "Completed"))
+
+    # --- the end ---
+
+    def settle(self, timeout=90.0):
+        """Waits until all runs have ended and the schedule has come to rest."""
+        self.note("the faults are over")
+        self.load.created()
+        self.recorder.wait(self.all_ended, "all runs have ended", timeout, self.unended)
+        self.note("all runs have ended")
+        for name in self.load.schedules:
+            self.recorder.wait(lambda: self._ticks(name) >= 3, f"three ticks of {name}", 30)
+            self.api.patch("pipeline", name, {"spec": {"strategy": {"suspend": True}}})
+            self.recorder.wait(lambda: self._at_rest(name), f"{name} at rest", timeout, lambda: str(self.recorder.latest("pipelines")[name].get("status")))
+        for name in self.load.streams:
+            self.recorder.wait(lambda: (condition_of(self.recorder.latest("pipelineruns").get(name) or {}, "Succeeded") or {}).get("status") == "True",
+                               f"the stream {name} is up", timeout)
+        self.recorder.wait(self._jobs_ended, "all Jobs have ended", timeout)
+
+    def _ticks(self, name):
+        return sum(1 for item in self.recorder.latest("pipelineruns").values() if item["spec"]["refPipeline"] == name)
+
+    def _at_rest(self, name):
+        schedule = (self.recorder.latest("pipelines")[name].get("status") or {}).get("schedule") or {}
+        runs = [item for item in self.recorder.latest("pipelineruns").values() if item["spec"]["refPipeline"] == name]
+        return (schedule.get("paused") == "Suspended" and all(line["outcome"] != "Claimed" for line in schedule.get("ticks") or [])
+                and all(auditor.is_true(item, "Completed") for item in runs))
+
+    def _jobs_ended(self):
+        return all(auditor.is_true(item, "Complete") or auditor.is_true(item, "Failed")
+                   for item in self.recorder.latest("jobs").values() if auditor.label(item, auditor.RUN_UID))
+
+    def wait_quiet(self, window=2.0, timeout=30.0):
+        """Waits for a time without writes of the operator; complaints if there is none."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self.audit.mark()
+            self._over.wait(window)
+            found = auditor.quiet(self.audit.calls(namespace=self.kube.namespace, writes_only=True))
+            if not found or time.monotonic() > deadline:
+                return found
+
+    def wait_owned(self, timeout=GC_TIME):
+        """Waits until the garbage collector has taken what lost its owner; complaints about what stays."""
+        deadline = time.monotonic() + timeout
+        while True:
+            items = []
+            for kind in ("pipelines", "pipelineruns", "jobs", "pods", *OWNED):
+                answer = self.api.call("GET", self.kube.path(kind), wanted=(404,))[1]
+                items += [{**item, "kind": answer["kind"].removesuffix("List")} for item in answer.get("items", [])]
+            found = auditor.no_orphans(items)
+            if not found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.2)
+
+    def finish(self, drawn=True, allowed=(), repeats=None, timeout=90.0):
+        """Everything has to come to its end, as drawn (unless told that it cannot), and nothing may be wrong with how."""
+        self.settle(timeout)
+        self.note("at rest")
+        complaints = self.wait_quiet()
+        self.note("quiet")
+        complaints += self.wait_owned()
+        self.note("nothing is without owner")
+        self.recorder.catch_up()
+        complaints += self.judge(drawn, repeats) + self.stop_operators(allowed)
+        assert not complaints, f"seed {self.seed}:\n" + "\n".join(complaints)
+
+    def judge(self, drawn=True, repeats=None):
+        history = auditor.History(self.recorder.history())
+        complaints = (auditor.children_once(history, self.excused) + auditor.one_attempt_at_a_time(history) + auditor.runs_ended(history)
+                      + auditor.ends_kept(history) + auditor.true_to_the_pods(history) + auditor.ticks_kept(history))
+        if drawn:
+            complaints += auditor.as_drawn(history, self.load.expected)
+        runs = {auditor.name_of(one.item): history.last[one.uid].item for one in history.by_kind["pipelineruns"]}
+
+        def attempts_of(place):
+            _, run, step = place.split("/")
+            states = (runs.get(run, {}).get("status") or {}).get("stepStates") or []
+            return next((each.get("attempt", 1) for each in states if each["name"] == step), None)
+        return complaints + auditor.calls_once(self.load.calls.seen(), attempts_of, self.killed if repeats is None else repeats)
+
+    def stop_operators(self, allowed=()):
+        complaints = []
+        for operator in self.operators:
+            if operator.alive() and (code := operator.stop()) != 0:
+                complaints.append(f"{operator.log_path.name}: ended with {code} on TERM")
+            elif operator.process and operator.process.returncode not in (0, -9) and not allowed:
+                complaints.append(f"{operator.log_path.name}: ended by itself with {operator.process.returncode}")
+            complaints += auditor.log_clean(operator.log(), allowed) + operator.sanitizer_reports()
+        return complaints
+
+    def close(self):
+        """Ends what is left, whatever happened; the namespace goes away by itself."""
+        self._over.set()
+        if self.load:
+            self.load.stop()
+        for operator in self.operators:
+            if operator.process:
+                operator.resume() if operator.alive() else None
+            operator.kill()
+        self.recorder.stop()
+        for proxy in self.proxies:
+            proxy.close()
+        self.web.close()
+        with contextlib.suppress(AssertionError):  # a control plane that is broken will be replaced
+            self.api.call("DELETE", f"/api/v1/namespaces/{self.kube.namespace}", wanted=(404, 409), patience=10)

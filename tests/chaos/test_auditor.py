@@ -1,0 +1,185 @@
+"""The auditor itself: a good history has no complaint, and each promise, once broken, is found."""
+import copy
+
+import auditor
+from auditor import History, forged
+from harness.audit import Call
+from load import Expected
+from recorder import Version
+
+OWNER = {"apiVersion": "millrace.dev/v1", "kind": "PipelineRun", "name": "r", "uid": "run-1", "controller": True}
+
+
+def labels(step="a", attempt="1"):
+    return {"millrace.dev/run": "r", "millrace.dev/run-uid": "run-1", "millrace.dev/step": step, "millrace.dev/attempt": attempt}
+
+
+def item(kind, name, uid, *, owner=None, label=None, status=None, spec=None, notes=None):
+    return {"kind": kind, "metadata": {"name": name, "uid": uid, "labels": label or {}, "annotations": notes or {},
+                                       "ownerReferences": [owner] if owner else []}, "spec": spec or {}, "status": status or {}}
+
+
+def job(name="j", uid="job-1", end=None, **more):
+    conditions = [{"type": end, "status": "True"}] if end else []
+    return item("Job", name, uid, owner=OWNER, label=labels(**more), status={"conditions": conditions})
+
+
+def pod(name="p", uid="pod-1", phase="Running", of=("j", "job-1"), code=None, **more):
+    states = [] if code is None else [{"name": "build-step-a", "state": {"terminated": {"exitCode": code}}}]
+    return item("Pod", name, uid, owner={"kind": "Job", "name": of[0], "uid": of[1], "controller": True}, label=labels(**more),
+                status={"phase": phase, "containerStatuses": states})
+
+
+def a_run(steps=(), succeeded=None, reason="Succeeded", history=()):
+    ended = "True" if succeeded else "False"
+    return item("PipelineRun", "r", "run-1", spec={"refPipeline": "g"}, status={
+        "stepStates": list(steps), "retryStatus": {"historyBuild": list(history)},
+        "conditions": [{"type": "Completed", "status": ended, "reason": reason}, {"type": "Succeeded", "status": succeeded or "Unknown", "reason": reason}],
+        **({"completionTime": "2026-01-01T00:00:00Z"} if succeeded else {})})
+
+
+def step(state="Succeeded", **more):
+    return {"name": "a", "state": state, "podName": "p", "attempt": 1, **more}
+
+
+KINDS = {"PipelineRun": "pipelineruns", "Job": "jobs", "Pod": "pods", "Pipeline": "pipelines"}
+
+
+def history(*items):
+    """One version after the other; (item, "gone") is its last."""
+    made = []
+    for number, one in enumerate(items, 1):
+        what, gone = one if isinstance(one, tuple) else (one, None)
+        what = copy.deepcopy(what)
+        what["metadata"]["resourceVersion"] = str(number)
+        made.append(Version(number, KINDS[what["kind"]], what, bool(gone)))
+    return History(made)
+
+
+GOOD = [a_run(), job(), pod(phase="Pending"), pod(), pod(phase="Succeeded", code=0), job(end="Complete"), a_run([step()], "True")]
+ALL = [auditor.children_once, auditor.one_attempt_at_a_time, auditor.runs_ended, auditor.ends_kept, auditor.true_to_the_pods, auditor.ticks_kept]
+
+
+def complaints(*items):
+    found = history(*items)
+    return {check.__name__: said for check in ALL if (said := check(found))}
+
+
+def test_a_good_history_has_no_complaint():
+    assert complaints(*GOOD) == {}
+
+
+def test_two_jobs_of_an_attempt_are_found():
+    assert list(complaints(*GOOD, job("j2", "job-2", "Failed"))) == ["children_once"]
+    assert list(complaints(*GOOD, job("j", "job-2", "Failed"))) == ["children_once"], "of the same name, one after the other"
+    assert complaints(*GOOD, job("j2", "job-2", "Failed", attempt="2")) == {}
+
+
+def test_two_pods_of_a_job_are_found():
+    assert "children_once" in complaints(*GOOD, pod("p2", "pod-2", "Succeeded"))
+    assert "children_once" in complaints(job(), pod(), (pod(), "gone"), pod(uid="pod-2"), job(end="Failed"))
+    excused = history(job(), pod(), (pod(), "gone"), pod(uid="pod-2"))
+    assert auditor.children_once(excused, {"p"}) == []
+
+
+def test_a_pod_beside_one_of_another_attempt_is_found():
+    second = pod("p2", "pod-2", of=("j2", "job-2"), attempt="2")
+    assert auditor.one_attempt_at_a_time(history(pod(), second))
+    assert not auditor.one_attempt_at_a_time(history(pod(), pod(phase="Failed"), second))
+    assert not auditor.one_attempt_at_a_time(history(pod(), (pod(), "gone"), second))
+    assert not auditor.one_attempt_at_a_time(history(pod(), pod("p2", "pod-2", of=("j2", "job-2"), step="b")))
+
+
+def test_a_run_without_an_end_is_found():
+    assert list(complaints(*GOOD[:-1])) == ["runs_ended"]
+    assert "runs_ended" in complaints(*GOOD[:-1], a_run([step(), {"name": "b", "state": "Running"}], "True"))
+    stream = item("Pipeline", "g", "pipeline-1", spec={"streamJob": {}})
+    assert complaints(stream, a_run()) == {}
+
+
+def test_an_end_that_changes_is_found():
+    assert "ends_kept" in complaints(*GOOD, a_run([step()], "False", "StepFailed"))
+    assert "ends_kept" in complaints(*GOOD, a_run([step(attempt=2)], "True"))
+    assert "ends_kept" in complaints(*GOOD[:-1], a_run([step()]), a_run([step("Running")]), GOOD[-1])
+    assert "ends_kept" in complaints(*GOOD, job(end="Failed"))
+    assert "ends_kept" in complaints(a_run(history=[{"attempt": 1}]), a_run(history=[{"attempt": 2}]), *GOOD[1:])
+
+
+def test_a_status_that_is_not_true_is_found():
+    assert "true_to_the_pods" in complaints(*GOOD[:4], pod(phase="Failed", code=3), *GOOD[5:]), "success without a pod's"
+    assert "true_to_the_pods" in complaints(*GOOD[:4], (pod(), "gone"), *GOOD[5:]), "a pod that was lost"
+    assert "true_to_the_pods" in complaints(*GOOD[:-1], a_run([step("Failed", reason="Fail")], "False", "StepFailed"))
+    assert "true_to_the_pods" in complaints(*GOOD[:5], job(end="Failed"), GOOD[-1])
+    assert complaints(*GOOD[:4], pod(phase="Failed", code=3), job(end="Failed"), a_run([step("Failed", reason="Fail")], "False", "StepFailed")) == {}
+
+
+def test_an_end_that_was_not_drawn_is_found():
+    found = history(*GOOD)
+    assert auditor.as_drawn(found, {"r": Expected(("Succeeded",), {"a": ("Succeeded", 1)})}) == []
+    for wrong in (Expected(("StepFailed",), {}), Expected(("Succeeded",), {"a": ("Failed", 1)}), Expected(("Succeeded",), {"a": ("Succeeded", 2)})):
+        assert auditor.as_drawn(found, {"r": wrong})
+    assert auditor.as_drawn(found, {"other": Expected(("Succeeded",), {})})
+
+
+def ticking(*lines, last=None, paused="Suspended"):
+    def at(second):
+        return f"2026-01-01T00:00:{second:02}Z"
+    ticks = [{"time": at(second), "outcome": outcome, **more} for second, outcome, more in lines]
+    return item("Pipeline", "t", "pipeline-1", spec={"batchJob": {}}, status={"schedule": {
+        "expression": "@every 1s", "anchor": at(0), "lastTick": at(last if last is not None else lines[-1][0] if lines else 0), "ticks": ticks, "paused": paused}})
+
+
+def tick_run(second, uid=None):
+    made = a_run([], "True")
+    made["metadata"].update(name=f"t-{second}-{uid}", uid=uid or f"uid-{second}", labels={"millrace.dev/tick": str(1767225600 + second)},
+                            ownerReferences=[{"kind": "Pipeline", "name": "t", "uid": "pipeline-1", "controller": True}])
+    return made
+
+
+def test_lost_and_doubled_ticks_are_found():
+    created = [(second, "Created", {"uid": f"uid-{second}"}) for second in (1, 2)]
+    good = [ticking(*created), tick_run(1), tick_run(2)]
+    assert auditor.ticks_kept(history(*good)) == []
+    assert "lost" in auditor.ticks_kept(history(ticking(*created), tick_run(1)))[0]
+    assert "lost" in auditor.ticks_kept(history(ticking(*created, last=3), *good[1:]))[0]
+    assert "2 runs" in auditor.ticks_kept(history(*good, tick_run(2, "uid-9")))[0]
+    assert "none of its ticks" in auditor.ticks_kept(history(*good, tick_run(7)))[0]
+    assert "claimed" in auditor.ticks_kept(history(ticking(created[0], (2, "Claimed", {})), *good[1:]))[0]
+    assert "on record with" in auditor.ticks_kept(history(good[0], tick_run(1), tick_run(2, "uid-9")))[0]
+    skipped = ticking(created[0], (4, "Skipped", {"count": 3, "reason": "Suspended"}))
+    assert auditor.ticks_kept(history(skipped, tick_run(1))) == []
+    assert auditor.ticks_kept(history(ticking(created[0], (4, "Skipped", {"count": 2, "reason": "Suspended"})), tick_run(1)))
+    assert auditor.ticks_kept(history(good[0], good[1], good[2], ticking(last=2, *[])) ) == [], "lines that were cut off later count"
+
+
+def test_orphans_are_found():
+    items = [item("PipelineRun", "r", "run-1"), job(), pod()]
+    assert auditor.no_orphans(items) == []
+    assert auditor.no_orphans(items[1:]) and auditor.no_orphans([items[0], items[2]])
+    assert auditor.no_orphans([item("Job", "j", "job-1", label=labels())])
+    made_up = item("Pod", "f", "pod-9", label=labels(), notes={auditor.FORGED: "true"})
+    assert forged(made_up) and auditor.no_orphans([made_up]) == []
+
+
+def test_repeated_calls_are_found():
+    once = [("/r/a", "k1"), ("/r/a", "k2")]
+    assert auditor.calls_once(once, lambda _: 2, False) == []
+    assert auditor.calls_once(once, lambda _: 1, True), "a key too many"
+    assert auditor.calls_once([*once, ("/r/a", "k1")], lambda _: 2, False), "sent again, though nobody died"
+    assert auditor.calls_once([*once, ("/r/a", "k1")], lambda _: 2, True) == []
+
+
+def test_words_of_a_broken_operator_are_found():
+    good = [{"level": "warn", "message": "watch interrupted", "code": "Expired"}, {"level": "info", "message": "started"}]
+    assert auditor.log_clean(good) == []
+    for bad in ({"level": "error", "message": "reconcile crashed", "code": "Bug"}, {"raw": "terminate called after throwing"},
+                {"level": "warn", "message": "x", "code": "Bug"}, {"level": "error", "message": "the lease is lost"}):
+        assert auditor.log_clean([*good, bad])
+    assert auditor.log_clean([{"level": "error", "message": "the lease is lost"}], ["lease is lost"]) == []
+
+
+def test_writes_at_rest_are_found():
+    def call(verb, resource):
+        return Call(verb, resource, "n", "x", 200, "millrace/1", "/", "")
+    assert auditor.quiet([call("get", "pods"), call("update", "leases"), call("watch", "jobs")]) == []
+    assert auditor.quiet([call("patch", "pipelineruns/status")]) and auditor.quiet([call("create", "events")])

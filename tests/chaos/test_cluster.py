@@ -1,0 +1,128 @@
+"""What a cluster's administrator does under a running operator. README.md has the table of scenarios and invariants."""
+import json
+
+import pytest
+
+import auditor
+from auditor import is_true, name_of
+from conftest import ROOT
+from harness.kube import GC_TIME, Kube, condition_of
+from harness.objects import API, SHELL_IMAGE, notes, run
+from load import Load
+
+
+def test_quota_exhausted_and_raised(arena):
+    """Runs wait and say why; when there is room they go on, and end as drawn."""
+    def quota(pods, jobs):
+        return {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": pods, "count/jobs.batch": jobs}}}
+    tight = arena.rng.choice([("1", "100"), ("2", "100"), ("100", "2")])
+    arena.api.create(quota(*tight))
+    arena.operator()
+    arena.begin(streams=tight[0] == "100", hang=0.3)
+
+    def held():
+        return any((condition_of(item, "Succeeded") or {}).get("reason") == "QuotaExceeded" or
+                   any((step.get("waiting") or {}).get("reason") == "QuotaExceeded" for step in (item.get("status") or {}).get("stepStates") or [])
+                   for item in arena.recorder.latest("pipelineruns").values())
+    arena.recorder.wait(held, "a run that says that the quota is used up", 60)
+    arena.at(arena.rng.uniform(3.0, 8.0))
+    arena.api.patch("resourcequota", "q", quota("1000", "1000"))
+    arena.finish(timeout=120)
+
+
+@pytest.mark.timeout(360)
+def test_namespace_deleted_mid_run(arena):
+    """It goes away whole, nothing holds it up, and the runs of another one end as drawn."""
+    doomed = Kube(arena.cluster, f"{arena.kube.namespace}-doomed")
+    arena.api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": doomed.namespace}})
+    doomed.wait("serviceaccount", "default", lambda _: True, "being there")
+    operator = arena.operator(namespaces=[arena.kube.namespace, doomed.namespace])
+    there = type(arena.api)(doomed)
+    other = Load(arena.rng, arena.web, prefix="d-", span=0.5, hang=1.0)
+    arena.begin()
+    other.start(there)
+    other.created()
+    arena.at(arena.rng.uniform(0.5, 4.0))
+    arena.api.call("DELETE", f"/api/v1/namespaces/{doomed.namespace}")
+    arena.note("the namespace is deleted")
+    doomed.wait_gone("namespace", doomed.namespace, timeout=GC_TIME)
+    arena.note("the namespace is gone")
+    arena.load.calls = _Only(arena.load.calls, "/d-")
+    arena.finish()
+    assert operator.process.returncode == 0
+
+
+class _Only:
+    """The calls of one of two loads."""
+
+    def __init__(self, calls, without):
+        self._calls, self._without = calls, without
+
+    def seen(self):
+        return [each for each in self._calls.seen() if not each[0].startswith(self._without)]
+
+
+@pytest.mark.timeout(360)
+def test_crd_deleted_and_created_again(arena):
+    """Runs and what belongs to them go with their kind; the operator stays, and does its work when the kind is there again."""
+    operator = arena.operator()
+    first = Load(arena.rng, arena.web, prefix="old-", span=1.0, hang=1.0, size=2)
+    arena.recorder.start()
+    first.start(arena.api)
+    first.created()
+    arena.last(arena.rng.uniform(0.0, 2.0))
+    which = arena.rng.choice([["pipelineruns"], ["pipelines", "pipelineruns"]])
+    for plural in which:
+        arena.kube.kubectl("delete", "crd", f"{plural}.millrace.dev", "--timeout=60s")
+    arena.last(arena.rng.uniform(0.0, 3.0))
+    arena.kube.kubectl("apply", "-f", str(ROOT / "manifests/crds"))
+    for plural in which:
+        arena.kube.wait_condition("crd", f"{plural}.millrace.dev", "Established")
+    for item in first.pipelines:  # those that have stayed begin nothing any more
+        arena.api.call("DELETE", arena.api.path("pipeline", name_of(item)), wanted=(404,))
+    arena.begin_again()
+    arena.load.calls = _Only(arena.load.calls, "/old-")
+    arena.finish()
+    assert operator.process.returncode == 0
+
+
+def test_objects_of_a_megabyte(arena):
+    """Pipelines, runs and pods close to what etcd takes: they work or say why not, and the small ones beside them end as drawn."""
+    operator = arena.operator()
+    arena.begin()
+    big = arena.rng.randint(900_000, 1_000_000)
+    steps = [{"name": f"s{number}", **({"dependsOn": [f"s{number - 1}"]} if number else {}),
+              "container": {"image": SHELL_IMAGE, "command": ["true"], "env": [{"name": "E", "value": "x" * (big // 10)}]}} for number in range(10)]
+    arena.api.create({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "wide"}, "spec": {"steps": steps}})
+    arena.api.create({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "one"}, "spec": {"steps": [
+        {"name": "s", "container": {"image": SHELL_IMAGE, "command": ["true"], "env": [{"name": "E", "value": "y" * big}]}}]}})
+    arena.api.create({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "asks", "annotations": notes(outcome="hang")}, "spec": {
+        "params": [{"name": "p"}], "steps": [{"name": "s", "container": {"image": SHELL_IMAGE, "command": ["true"]}}]}})
+    for number in range(arena.rng.randint(2, 4)):
+        arena.api.create(run(f"wide-{number}", "wide"))
+        arena.api.create(run(f"one-{number}", "one"))
+        arena.api.create(run(f"asks-{number}", "asks", params={"p": "z" * big}))
+    asking = [f"asks-{each}" for each in range(number + 1)]
+
+    def ended(names):
+        runs = arena.recorder.latest("pipelineruns")
+        return all(name in runs and is_true(runs[name], "Completed") for name in names)
+
+    def talkative():
+        return {auditor.label(pod, "pipeline-run"): name_of(pod) for pod in arena.recorder.latest("pods").values()
+                if auditor.label(pod, "pipeline") == "asks" and (pod.get("status") or {}).get("phase") == "Running"}
+    arena.recorder.wait(lambda: set(talkative()) | {name for name in asking if ended([name])} == set(asking), "the runs with large params run or end", 60)
+    for pod in talkative().values():  # its kubelet says a great deal
+        arena.api.patch("pod", pod, {"status": {"message": "m" * big}}, "/status")
+        arena.api.patch("pod", pod, {"status": {"phase": "Failed", "message": "n" * big}}, "/status")
+    big_runs = [f"{of}-{each}" for of in ("wide", "one", "asks") for each in range(number + 1)]
+    arena.recorder.wait(lambda: ended(big_runs), "the large runs end", 90, lambda: str(
+        {name: condition_of(arena.recorder.latest("pipelineruns")[name], "Succeeded") for name in big_runs}))
+    runs = arena.recorder.latest("pipelineruns")
+    for name in big_runs:
+        said = condition_of(runs[name], "Succeeded")
+        arena.note(f"{name}: {said['reason']}: {said['message'][:100]}")
+        assert said["status"] == ("False" if name.startswith("asks") else "True"), f"{name}: {said}"
+        assert len(json.dumps(runs[name]["status"])) <= 256 * 1024, f"the status of {name} is beyond its budget"
+    arena.finish()
+    assert operator.process.returncode == 0

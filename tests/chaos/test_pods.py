@@ -1,0 +1,141 @@
+"""Pods and nodes that are lost, and users who reach in by hand. README.md has the table of scenarios and invariants."""
+import pytest
+
+import auditor
+from auditor import FORGED, is_true, label, name_of
+from harness.kube import condition_of
+from harness.objects import API, SHELL_IMAGE, notes, pipeline, run
+
+LOST = ("PodDeleted", "PodLost", "NodeLost", "Evicted", "Preempted", "NodeShutdown", "DeletionByPodGC", "DeletionByTaintManager")
+
+
+def running_pods(arena):
+    """Pods of Jobs that run now, by name, in an order that does not change."""
+    return [pod for _, pod in sorted(arena.recorder.latest("pods").items())
+            if (auditor.owner_of(pod) or {}).get("kind") == "Job" and (pod.get("status") or {}).get("phase") == "Running"
+            and not pod["metadata"].get("deletionTimestamp") and not auditor.forged(pod)]
+
+
+def test_pods_evicted(arena):
+    """An evicted pod costs an attempt, and the next one goes on; no attempt has two pods."""
+    arena.operator()
+    load = arena.begin(spare=4, hang=1.0)
+    evicted = {}
+    moment = 0.0
+    while len(evicted) < 6 and moment < 20:
+        moment += arena.rng.uniform(0.2, 1.0)
+        arena.at(moment)
+        pods = [pod for pod in running_pods(arena) if label(pod, "pipeline-run") in load.expected]
+        if pods:
+            pod = arena.rng.choice(pods)
+            if list(evicted.values()).count(label(pod, "pipeline-run")) < 3 and arena.api.evict(name_of(pod)) < 300:
+                evicted[name_of(pod)] = label(pod, "pipeline-run")
+    assert evicted, "nothing was evicted"
+    arena.finish()
+
+
+@pytest.mark.timeout(360)
+def test_node_lost_mid_step(arena):
+    """Its pods are given up when the cluster gives them up, as the infrastructure's doing, and run elsewhere; the others go on."""
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"doomed-{arena.seed}", "labels": {"doomed": "true"},
+                                                           "annotations": {"kwok.x-k8s.io/node": "fake"}},
+            "status": {kind: {"cpu": "1000", "memory": "1000Gi", "pods": "1000"} for kind in ("allocatable", "capacity")}}
+    arena.api.create(node)
+    arena.kube.wait_condition("node", node["metadata"]["name"], "Ready")
+    arena.operator()
+    arena.begin()
+    name = f"doomed-{arena.seed}"
+    held = notes(outcomes={1: "hang"})
+    arena.api.create(pipeline("held-b", outcomes={1: "hang"}, nodeSelector={"doomed": "true"}))
+    arena.api.create({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "held-g", "annotations": held}, "spec": {
+        "podTemplate": {"nodeSelector": {"doomed": "true"}},
+        "steps": [{"name": "x", "retry": {"limit": 2, "on": ["Infrastructure"], "backoff": {"initial": "100ms"}},
+                   "container": {"image": SHELL_IMAGE, "command": ["true"]}}]}})
+    for number in range(arena.rng.randint(1, 3)):
+        arena.api.create(run(f"held-b-{number}", "held-b", maxRetryCount=2))
+        arena.api.create(run(f"held-g-{number}", "held-g"))
+    arena.recorder.wait(lambda: sum(label(pod, "pipeline") in ("held-b", "held-g") for pod in running_pods(arena)) >= 2, "held pods run", 60)
+    arena.at(arena.rng.uniform(1.0, 4.0))
+    arena.api.delete("node", name)
+    arena.note("the node is gone")
+    arena.recorder.wait(lambda: not any((pod["spec"].get("nodeName") == name) for pod in arena.recorder.latest("pods").values()),
+                        "the garbage collector takes the pods", 150)
+    arena.note("its pods are gone")
+    arena.api.create(node)  # those that need it wait for it
+    runs = ("held-b", "held-g")
+    arena.recorder.wait(lambda: all(is_true(item, "Completed") for item in arena.recorder.latest("pipelineruns").values()
+                                    if item["spec"]["refPipeline"] in runs), "the held runs end", 60)
+    for item in arena.recorder.latest("pipelineruns").values():
+        if item["spec"]["refPipeline"] in runs:
+            assert condition_of(item, "Succeeded")["reason"] == "Succeeded", item["status"]
+            assert [line["reason"] in LOST for line in item["status"]["retryStatus"]["historyBuild"]] == [True], item["status"]["retryStatus"]
+    arena.finish()
+    arena.api.delete("node", name)
+
+
+def test_run_deleted_mid_step(arena):
+    """What belongs to it goes with it, nothing of it is made again, and no other run notices."""
+    arena.operator()
+    load = arena.begin(hang=1.0)
+    gone = set()
+    moment = 0.0
+    while len(gone) < 4 and moment < 15:
+        moment += arena.rng.uniform(0.3, 1.0)
+        arena.at(moment)
+        names = sorted({label(pod, "pipeline-run") for pod in running_pods(arena)} & set(load.expected) - gone)
+        if names:
+            name = arena.rng.choice(names)
+            gone.add(name)
+            arena.api.delete("pipelinerun", name, propagationPolicy=arena.rng.choice(["Background", "Foreground"]))
+            load.expected.pop(name)
+    assert gone, "nothing was deleted"
+    arena.finish()
+
+
+def test_labels_and_owners_forged(arena):
+    """Pods that only say they belong to a run decide nothing; labels and owners of real ones may be torn off or changed: the run ends,
+    and each attempt has one child."""
+    arena.operator()
+    load = arena.begin(spare=4, hang=1.0)
+    moment, done, number = 0.0, 0, 0
+    while done < 8 and moment < 20:
+        moment += arena.rng.uniform(0.2, 0.8)
+        arena.at(moment)
+        pods = [pod for pod in running_pods(arena) if label(pod, "pipeline-run") in load.expected]
+        if not pods:
+            continue
+        pod, other = arena.rng.choice(pods), arena.rng.choice(pods)
+        what = arena.rng.choice(["foreign pod", "foreign owner", "foreign Job", "torn label", "other run"])
+        arena.note(f"{what}: {name_of(pod)}")
+        done, number = done + 1, number + 1
+        outcome = arena.rng.choice(["succeed", "fail:3"])
+        if what in ("foreign pod", "foreign owner"):
+            arena.api.create(_forged_pod(f"forged-{number}", pod, outcome, what == "foreign owner"))
+        elif what == "foreign Job":
+            job = arena.recorder.latest("jobs")[auditor.owner_of(pod)["name"]]
+            arena.api.create(_forged_job(f"forged-{number}", job))
+        else:
+            change = {"millrace.dev/step": None} if what == "torn label" else {
+                key: label(other, key) for key in ("millrace.dev/run", "millrace.dev/run-uid", "pipeline-run", "millrace.dev/step", "millrace.dev/attempt")}
+            arena.api.patch("pod", name_of(pod), {"metadata": {"labels": change}}, wanted=(404,))
+    assert done >= 3, "hardly anything was forged"
+    for name in [name for name in arena.recorder.latest("jobs") if name.startswith("forged-")]:
+        arena.api.delete("job", name, propagationPolicy="Background")
+    arena.finish()
+
+
+def _forged_pod(name, pod, outcome, owner):
+    """A pod that looks like `pod`, and ends at once."""
+    made = {"name": name, "labels": pod["metadata"]["labels"], "annotations": {FORGED: "true", "test.millrace.dev/outcome": outcome}}
+    if owner:  # of the same name, which is another Job all the same
+        made["ownerReferences"] = [{**auditor.owner_of(pod), "uid": "00000000-0000-0000-0000-000000000001", "blockOwnerDeletion": False}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": made,
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": SHELL_IMAGE}]}}
+
+
+def _forged_job(name, job):
+    """A Job that says it belongs to the same run, step and attempt, but is nobody's."""
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": SHELL_IMAGE}]}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "annotations": {FORGED: "true"}, "labels": {
+        key: value for key, value in job["metadata"]["labels"].items() if "controller-uid" not in key and "job-name" not in key}},
+        "spec": {"backoffLimit": 0, "template": template, "suspend": True}}

@@ -1,0 +1,110 @@
+"""What lies between the operator and the API server delays, refuses, breaks. README.md has the table of scenarios and invariants."""
+import random
+import time
+
+import pytest
+
+from harness.proxy import Cut
+
+STATUS = '{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"%s","message":"made up","code":%d}'
+
+
+class Faults:
+    """Which requests meet a fault: a share of them, drawn by their number, until told to stop. Watches are `watch`, the rest are `call`."""
+
+    def __init__(self, arena, share, watches=0.0):
+        self.seed, self.share, self.watches, self.on = arena.seed, share, watches, True
+        self.met = 0
+
+    def draw(self, request):
+        """Random numbers of this request if it meets a fault, else None."""
+        rng = random.Random(f"{self.seed}:{request.number}")
+        hit = self.on and rng.random() < (self.watches if "watch=" in request.path else self.share)
+        self.met += bool(hit)
+        return rng if hit else None
+
+
+def play(arena, proxy, faults, **finish):
+    """The load, with faults for a drawn time, and the judgement."""
+    arena.operator(kubeconfig=proxy.kubeconfig)
+    arena.begin()
+    arena.at(arena.rng.uniform(6.0, 9.0))
+    faults.on = False
+    assert faults.met > 5, "hardly any fault was met"
+    arena.finish(**finish)
+
+
+def test_answers_and_watches_are_late(arena):
+    """Calls take up to a second, watches lag by up to half a second: caches are old, and nothing is done twice."""
+    proxy, faults = arena.proxy(), Faults(arena, 0.3, 1.0)
+
+    def slow(request):
+        if rng := faults.draw(request):
+            time.sleep(rng.uniform(0.01, 1.0) if rng.random() < 0.3 else 0.01)
+
+    def lag(request):
+        if "watch=" in request.path and faults.on:
+            faults.met += 1
+            time.sleep(random.Random(f"{faults.seed}:{request.number}:{faults.met}").uniform(0.0, 0.5))
+    proxy.before, proxy.pace = slow, lag
+    play(arena, proxy, faults)
+
+
+def test_connections_are_cut(arena):
+    """Before a request is passed on, and now and then all at once, watches too."""
+    proxy, faults = arena.proxy(), Faults(arena, 0.25, 0.3)
+
+    def cut(request):
+        if rng := faults.draw(request):
+            if rng.random() < 0.1:
+                proxy.cut_all()
+            raise Cut
+    proxy.before = cut
+    play(arena, proxy, faults)
+
+
+def test_calls_are_throttled(arena):
+    """429 with Retry-After: runs wait and do not fail."""
+    proxy, faults = arena.proxy(), Faults(arena, 0.4, 0.4)
+
+    def throttle(request):
+        if rng := faults.draw(request):
+            return 429, {"Retry-After": str(rng.randint(1, 2))}, STATUS % ("TooManyRequests", 429)
+    proxy.before = throttle
+    play(arena, proxy, faults)
+
+
+def test_server_errors(arena):
+    """500, 502, 503, 504 in the server's place, some of them not even JSON."""
+    proxy, faults = arena.proxy(), Faults(arena, 0.3, 0.3)
+
+    def err(request):
+        if rng := faults.draw(request):
+            code, reason = rng.choice([(500, "InternalError"), (502, "BadGateway"), (503, "ServiceUnavailable"), (504, "Timeout")])
+            return code, {}, STATUS % (reason, code) if rng.random() < 0.7 else "<html>upstream went away</html>"
+    proxy.before = err
+    play(arena, proxy, faults)
+
+
+def test_answers_are_swallowed(arena):
+    """The server has done it, and the operator never hears of it."""
+    proxy, faults = arena.proxy(), Faults(arena, 0.3)
+
+    def swallow(request, status):
+        if request.write and faults.draw(request):
+            raise Cut
+    proxy.after = swallow
+    play(arena, proxy, faults)
+
+
+@pytest.mark.parametrize("what", ["call", "watch"])
+def test_answers_are_cut_in_the_middle(arena, what):
+    """Of calls: head and half a body. Of watches: the stream breaks in the middle of an event, or of the first list."""
+    proxy = arena.proxy()
+    faults = Faults(arena, 0.3, 0.0) if what == "call" else Faults(arena, 0.0, 0.9)
+
+    def half(request):
+        rng = faults.draw(request)
+        return None if rng is None else rng.randint(1, 40 if what == "call" else 20000)
+    proxy.half = half
+    play(arena, proxy, faults)
