@@ -132,6 +132,13 @@ Result<ParamValues> resolve_params(const std::vector<crds::Param>& params,
   if (!missing.empty()) {
     return fail(Code::Invalid, "spec.params: give a value for " + list_of(missing));
   }
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : out) bytes += name.size() + value.dump().size();
+  if (bytes > kParamsBudget) {
+    return fail(Code::Invalid, "spec.params: the values have " + std::to_string(bytes) +
+                                   " bytes together, and may have " +
+                                   std::to_string(kParamsBudget));
+  }
   return out;
 }
 

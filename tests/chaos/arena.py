@@ -102,11 +102,16 @@ class Arena:
     def unended(self):
         runs = self.recorder.latest("pipelineruns")
         return "\n".join(f"{name}: " + (str((runs[name].get("status") or {}).get("conditions")) if name in runs else "not there")
-                         for name in sorted(self.run_names()) if name not in runs or not auditor.is_true(runs[name], "Completed"))
+                         for name in sorted(self.run_names()) if name not in runs or not auditor.is_true(runs[name], "Completed")) + self._pods()
+
+    def _pods(self):
+        """What the pods that have not ended are waiting for: the operator is not the only one that has to get over a fault."""
+        return "".join(f"\npod {name} on {pod['spec'].get('nodeName')}: {(pod.get('status') or {}).get('phase')} since {pod['metadata']['creationTimestamp']}"
+                       for name, pod in sorted(self.recorder.latest("pods").items()) if not auditor.ended_pod(pod))
 
     # --- the end ---
 
-    def settle(self, timeout=90.0):
+    def settle(self, timeout=150.0):
         """Waits until all runs have ended and the schedule has come to rest."""
         self.note("the faults are over")
         self.load.created()
@@ -157,7 +162,7 @@ class Arena:
                 return found
             time.sleep(0.2)
 
-    def finish(self, drawn=True, allowed=(), repeats=None, timeout=90.0):
+    def finish(self, drawn=True, allowed=(), repeats=None, timeout=150.0):
         """Everything has to come to its end, as drawn (unless told that it cannot), and nothing may be wrong with how."""
         self.settle(timeout)
         self.note("at rest")

@@ -12,6 +12,8 @@ RUN_UID, STEP, ATTEMPT, TICK = "millrace.dev/run-uid", "millrace.dev/step", "mil
 FORGED = "test.millrace.dev/forged"  # annotation of what a user made or changed by hand, to deceive
 # Why a step that was told to stop has failed, although its program may then have ended with 0.
 STOPPED = {"StepTimeout", "BuildTimeout", "RunTimeout", "Cancelled", "TimedOut", "PipelineExpired"}
+# Why a run has ended without having begun: its steps then say Pending.
+NEVER_BEGUN = {"ParamsInvalid", "ExpressionError", "PipelineInvalid", "ConcurrencyLimit"}
 
 
 def forged(item):
@@ -144,7 +146,10 @@ def runs_ended(history):
             continue
         if (condition_of(run, "Succeeded") or {}).get("status") not in ("True", "False") or not status.get("completionTime"):
             complaints.append(f"run {name_of(run)} has ended without an outcome: {status.get('conditions')}")
-        complaints += [f"run {name_of(run)} has ended, its step {step['name']} is {step['state']}" for step in status.get("stepStates") or []
+        steps = status.get("stepStates") or []
+        if (condition_of(run, "Succeeded") or {}).get("reason") in NEVER_BEGUN:
+            steps = [step for step in steps if step["state"] != "Pending" or step.get("attempt")]
+        complaints += [f"run {name_of(run)} has ended, its step {step['name']} is {step['state']}" for step in steps
                        if step["state"] not in ("Succeeded", "Failed", "Skipped", "Cancelled", "Stopped")]
     return complaints
 

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -43,11 +44,15 @@ def pytest_configure(config):
     if SESSION not in os.environ:
         os.environ[SESSION] = tempfile.mkdtemp(prefix="millrace-chaos-")
         config.millrace_owner = True
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what follows is not left out
 
 
 def pytest_unconfigure(config):
     if getattr(config, "millrace_owner", False):
-        shutil.rmtree(os.environ.pop(SESSION), ignore_errors=True)
+        session = pathlib.Path(os.environ.pop(SESSION))
+        for port in session.glob("*/cluster-*.port"):  # of workers that were cut off
+            Cluster(port.with_suffix(""), real=False).down()
+        shutil.rmtree(session, ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,6 +62,9 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("to see it again", f"scripts/test chaos -- -k '{item.originalname}' --seed {arena.seed}"))
         for operator in arena.operators:
             report.sections.append((f"log of {operator.log_path}", operator.tail(30)))
+        for name in ("apiserver", "controller-manager", "scheduler", "kwok"):
+            log = arena.cluster.directory / f"{name}.log"
+            report.sections.append((f"log of {name}", "\n".join(log.read_text(errors="replace").splitlines()[-12:]) if log.exists() else "none"))
     return report
 
 

@@ -93,6 +93,10 @@ def test_a_pod_beside_one_of_another_attempt_is_found():
 def test_a_run_without_an_end_is_found():
     assert list(complaints(*GOOD[:-1])) == ["runs_ended"]
     assert "runs_ended" in complaints(*GOOD[:-1], a_run([step(), {"name": "b", "state": "Running"}], "True"))
+    pending = {"name": "b", "state": "Pending"}
+    assert "runs_ended" in complaints(*GOOD[:-1], a_run([step(), pending], "True"))
+    assert complaints(a_run([pending], "False", "ParamsInvalid")) == {}
+    assert "runs_ended" in complaints(a_run([{**pending, "attempt": 1}], "False", "ParamsInvalid"))
     stream = item("Pipeline", "g", "pipeline-1", spec={"streamJob": {}})
     assert complaints(stream, a_run()) == {}
 

@@ -51,7 +51,7 @@ def test_operator_killed_at_its_writes(arena, moment):
     arena.finish()
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(500)
 def test_leader_paused_past_its_lease(arena):
     """Another takes over; when the first wakes up it notices, writes nothing that does harm, and ends."""
     options = {"leader_elect": True, "args": ["--lease-namespace", arena.kube.namespace]}

@@ -34,7 +34,7 @@ def test_pods_evicted(arena):
     arena.finish()
 
 
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(500)
 def test_node_lost_mid_step(arena):
     """Its pods are given up when the cluster gives them up, as the infrastructure's doing, and run elsewhere; the others go on."""
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"doomed-{arena.seed}", "labels": {"doomed": "true"},

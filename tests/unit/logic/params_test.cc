@@ -97,6 +97,18 @@ TEST(Params, ValuesOfARunStandOverTheDefaults) {
             "spec.params.x: the pipeline has no such param; it has none");
 }
 
+TEST(Params, ValuesHaveABudgetTogether) {
+  const std::vector<crds::Param> params = {param(R"({"name":"a"})"), param(R"({"name":"b"})")};
+  const auto resolved = [&](std::size_t bytes) {
+    return resolve_params(params, {{"a", std::string(bytes, 'x')}, {"b", "y"}});
+  };
+  EXPECT_TRUE(resolved(kParamsBudget - 7).ok());  // two names, and the quotes of two texts
+  const auto refused = resolved(kParamsBudget - 6);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message,
+            "spec.params: the values have 65537 bytes together, and may have 65536");
+}
+
 TEST(Params, DeclarationsAreChecked) {
   const struct {
     const char* params;
