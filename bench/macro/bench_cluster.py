@@ -95,7 +95,7 @@ class Cluster:
         """With --hold: leaves everything as it is until a key is pressed."""
         if OPTIONS.hold:
             say(f"held; KUBECONFIG={self.kubeconfig} operator {self.operator and self.operator.process.pid}; Enter goes on")
-            input()
+            sys.stdin.readline()
 
     def pids(self):
         """Of the control plane's programs, by name."""

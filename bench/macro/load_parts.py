@@ -67,7 +67,7 @@ def measure_chain():
 
 def measure_between():
     """From the end of a pod to the next Job, with 100 runs under way: pods that take 5 s, and pods that end at once."""
-    runs, length = quick(20, 100), quick(4, 8)
+    runs, length = quick(10, 100), quick(3, 8)
     slow = pipelines.chain("slow", length)
     slow["metadata"]["annotations"] = {"test.millrace.dev/delay": "5s"}
     for pipeline, flags, what, limits in ((slow, ("--rate", runs / 5), "steps of 5 s", (5, 50)),
