@@ -213,6 +213,7 @@ struct StepWaiting {
   std::string reason;
   std::string message;
   std::optional<Time> since = {};  ///< graphs only
+  std::optional<Time> until = {};  ///< of a backoff that a Retry-After has made longer
   bool operator==(const StepWaiting&) const = default;
   template <class V, class Self>
   static void describe(V& v, Self& self) {
@@ -220,6 +221,8 @@ struct StepWaiting {
             {.doc = "As one word, e.g. `PreviousStep` or `ImagePullBackOff`."});
     v.field("message", self.message, {.doc = "For people."});
     v.field("since", self.since, {.doc = "Since when."});
+    v.field("until", self.until,
+            {.doc = "Not before this time, as a service asked for with `Retry-After`."});
   }
 };
 

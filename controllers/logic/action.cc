@@ -1,6 +1,7 @@
 #include "controllers/logic/action.h"
 
 #include <algorithm>
+#include "kubeclient/api/job.h"
 
 namespace millrace::logic {
 namespace {
@@ -21,6 +22,10 @@ Duration pause_after(const CreateFailure& failure) {
 }
 
 }  // namespace
+
+bool makes_job(const Action& action) {
+  return action.verb == Action::Verb::Create && action.resource == api::Job::kResource;
+}
 
 CreateVerdict judge(const CreateFailure& failure) {
   const Error& error = failure.error;

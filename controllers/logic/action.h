@@ -41,6 +41,9 @@ struct Action {
   bool operator==(const Action&) const = default;
 };
 
+/// It makes a Job, of which there is none yet.
+bool makes_job(const Action& action);
+
 /// A Create or Apply that the server refused, as the shell remembers it for the object's key. The
 /// shell plans again at once with it; such a plan does not repeat the Create, it says what it
 /// means. Forget it before the next gather of the same key that is not that second plan.

@@ -85,9 +85,10 @@ bool Graph::may_start(Unit& unit, const std::unordered_map<std::size_t, int>& bu
   }
   if (!is_wanted(unit)) return false;
   if (unit.state.waiting && unit.state.waiting->reason == kBackoff && node.retry) {
-    const Time until =
-        unit.state.waiting->since.value_or(input_.now) +
-        std::chrono::ceil<std::chrono::microseconds>(pause_before(*node.retry, unit.state.retries));
+    const Time until = std::max<Time>(unit.state.waiting->since.value_or(input_.now) +
+                                          std::chrono::ceil<std::chrono::microseconds>(
+                                              pause_before(*node.retry, unit.state.retries)),
+                                      unit.state.waiting->until.value_or(Time{}));
     if (input_.now < until) {
       look_again(plan_, until - input_.now);
       return false;
@@ -306,14 +307,35 @@ RunPlan Graph::plan() {
   return take();
 }
 
+/// When the first of the finally steps began, or began to wait for what kept all of them from it.
+std::optional<Time> Graph::finally_begun() const {
+  std::optional<Time> begun;
+  const auto also = [&](const std::optional<Time>& when) {
+    if (when) begun = std::min(begun.value_or(*when), *when);
+  };
+  for (const auto& unit : units_) {
+    if (node_of(*unit).group != Group::Finally) continue;
+    const StepState& state = unit->state;
+    also(state.started_at);
+    if (!state.waiting || !state.waiting->since || state.state != StepPhase::Pending) continue;
+    std::chrono::milliseconds before{0};  // what it waited for until then
+    for (const crds::StepWaited& waited : state.waited) {
+      before += std::chrono::milliseconds(waited.milliseconds);
+    }
+    also(*state.waiting->since - before);
+  }
+  if (!status_.retry_status) return begun;
+  for (const crds::AttemptRecord& record : status_.retry_status->history_build) {
+    const Unit* unit = find(record.step);
+    if (unit != nullptr && node_of(*unit).group == Group::Finally) also(record.start_time);
+  }
+  return begun;
+}
+
 /// The steps that always run, within their time.
 void Graph::finally_turn() {
   const Duration budget = compiled_.finally_timeout.value_or(std::chrono::minutes(10));
-  std::optional<Time> begun;
-  for (const auto& unit : units_) {
-    if (node_of(*unit).group != Group::Finally || !unit->state.started_at) continue;
-    begun = std::min(begun.value_or(*unit->state.started_at), *unit->state.started_at);
-  }
+  const std::optional<Time> begun = finally_begun();
   if (begun && budget > Duration::zero()) {
     const Duration left = *begun + budget - input_.now;
     if (left <= Duration::zero()) {

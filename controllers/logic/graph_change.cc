@@ -10,11 +10,16 @@ namespace millrace::logic {
 using crds::StepPhase;
 using crds::StepState;
 
+Duration longest_pause(const crds::Retry& retry) {
+  const auto most = retry.backoff ? retry.backoff->max : std::nullopt;
+  return most.value_or(std::chrono::minutes(5));
+}
+
 Duration pause_before(const crds::Retry& retry, int retries) {
   const crds::Backoff none;
   const crds::Backoff& backoff = retry.backoff ? *retry.backoff : none;
   const Duration initial = backoff.initial.value_or(std::chrono::seconds(1));
-  const Duration most = backoff.max.value_or(std::chrono::minutes(5));
+  const Duration most = longest_pause(retry);
   const double factor = std::clamp(backoff.factor.value_or(2.0), 1.0, 10.0);
   double pause = std::chrono::duration<double>(initial).count() * std::pow(factor, retries - 1);
   pause = std::min(pause, std::chrono::duration<double>(most).count());
@@ -109,12 +114,18 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   next.attempt = state.attempt + 1;
   next.retries = state.retries + 1;
   state = std::move(next);
-  const Duration pause = pause_before(*retry, state.retries);
+  Duration pause = pause_before(*retry, state.retries);
   wait_for(unit, kBackoff,
            "attempt " + std::to_string(state.attempt - 1) + " failed (" + failure.reason +
                "): " + failure.message);
   // Whole seconds are kept: rounded up, so that the pause is never too short.
   state.waiting->since = std::max<Time>(next_second, when);
+  const Duration asked =
+      std::min(failure.retry_after.value_or(Duration::zero()), longest_pause(*retry));
+  if (asked > pause) {
+    pause = asked;
+    state.waiting->until = std::chrono::ceil<std::chrono::seconds>(*state.waiting->since + pause);
+  }
   look_again(plan_, std::max<Duration>(*state.waiting->since + pause - input_.now, {}));
 }
 

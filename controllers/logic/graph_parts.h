@@ -32,7 +32,8 @@ struct StepFailure {
   std::string reason;
   std::string message;
   crds::RetryCause cause = crds::RetryCause::Failed;
-  bool permanent = false;  ///< no retry, whatever the policy says
+  bool permanent = false;                    ///< no retry, whatever the policy says
+  std::optional<Duration> retry_after = {};  ///< not before this has passed, says the service
 };
 
 /// A Job of this run and its pods.
@@ -51,6 +52,8 @@ struct Unit {
 
 /// The pause before a step is tried again for the `retries`-th time, from 1.
 Duration pause_before(const crds::Retry& retry, int retries);
+/// The longest pause that the policy allows; a Retry-After does not make it longer.
+Duration longest_pause(const crds::Retry& retry);
 /// "a, b, c and 2 more"; `more` are those that `names` has not.
 std::string first_of(const std::vector<std::string>& names, std::size_t more = 0);
 /// Where the webhook's caller wants to be told of success, or empty.
@@ -169,6 +172,7 @@ class Graph {
   bool go_on();
   bool wind_down(bool late, Duration timeout);
   void retry_run();
+  std::optional<Time> finally_begun() const;
   void finally_turn();
   bool any_begun(Group group) const;
   bool all_ended_or_unwanted(Group group) const;

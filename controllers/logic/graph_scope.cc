@@ -105,7 +105,8 @@ const Value& Graph::run_value() const {
   if (run_value_) return *run_value_;
   Value failed_steps = Value::array();
   for (const auto& unit : units_) {
-    if (failed(*unit)) failed_steps.push_back(unit->name);
+    const bool whole = unit->name == node_of(*unit).name;  // not a combination of a matrix
+    if (whole && failed(*unit)) failed_steps.push_back(unit->name);
   }
   const char* how = run_.spec.cancel ? "Cancelled" : failed_steps.empty() ? "Succeeded" : "Failed";
   const int retries = status_.retry_status ? status_.retry_status->retry_count : 0;

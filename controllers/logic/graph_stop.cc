@@ -52,6 +52,15 @@ void Graph::stop_child(Unit& unit, const crds::PipelineRun& child) {
 bool Graph::stop(Unit& unit, const char* reason, const std::string& message) {
   StepState& state = unit.state;
   if (state.state == StepPhase::Pending) {
+    const bool last = node_of(unit).group == Group::Finally;
+    if (!stands(unit) && last && state.attempt > 1 && state.retries > 0) {
+      // It has failed, and the next attempt comes too late.
+      const std::string why = state.waiting ? ": " + state.waiting->message : "";
+      --state.attempt;
+      --state.retries;
+      end_failed(unit, reason, message + why, input_.now);
+      return true;
+    }
     if (!stands(unit)) {
       skip(unit, reason, message);
       return true;
@@ -81,6 +90,7 @@ bool Graph::stop(Unit& unit, const char* reason, const std::string& message) {
   }
   if (std::holds_alternative<ChildStep>(action)) {
     const crds::PipelineRun* child = child_of(unit);
+    if (child != nullptr) state.run_name = child->metadata.name;
     if (child != nullptr && !is_terminal(*child)) {
       stop_child(unit, *child);
       return false;

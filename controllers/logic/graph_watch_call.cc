@@ -128,7 +128,7 @@ void Graph::watch_http(Unit& unit, const HttpStep& step) {
                  {"HttpStatus", "the service answered " + std::to_string(result.status),
                   result.status >= 500 || result.status == 429 ? RetryCause::Infrastructure
                                                                : RetryCause::Failed,
-                  false},
+                  false, result.retry_after},
                  result.ended);
     if (unit.state.state == StepPhase::Failed) unit.state.response = std::move(response);
     return;

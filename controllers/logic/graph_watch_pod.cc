@@ -39,12 +39,29 @@ Value read_outputs(const std::string& message) {
   return out;
 }
 
-Value outputs_of(const api::Pod& pod) {
+/// How much of a message of one of `containers` Kubernetes keeps; what is that long may have been
+/// cut. Source: kubelet, container.MaxContainerTerminationMessageLength,
+/// MaxPodTerminationMessage...
+std::size_t longest_message(std::size_t containers) {
+  constexpr std::size_t kEach = 4096;
+  constexpr std::size_t kTogether = 12 * 1024;
+  return std::min(kEach, kTogether / std::max<std::size_t>(1, containers));
+}
+
+/// What the containers wrote. Invalid: one of them wrote so much that the rest was cut.
+Result<Value> outputs_of(const api::Pod& pod) {
   Value out = Value::object();
+  const std::size_t limit = longest_message(pod.status.init_container_statuses.size() +
+                                            pod.status.container_statuses.size());
   for (const auto* list : {&pod.status.init_container_statuses, &pod.status.container_statuses}) {
     for (const api::ContainerStatus& status : *list) {
       if (!status.state.terminated) continue;
-      Value said = read_outputs(status.state.terminated->message);
+      const std::string& message = status.state.terminated->message;
+      if (message.size() >= limit && !Value::parse(message).ok()) {
+        return fail(Code::Invalid, "container " + status.name + " wrote " + std::to_string(limit) +
+                                       " bytes or more to $MILLRACE_OUTPUTS, and the rest was cut");
+      }
+      Value said = read_outputs(message);
       for (auto& [key, value] : said.members()) out[key] = std::move(value);
     }
   }
@@ -66,7 +83,15 @@ void Graph::succeed_pod(Unit& unit, const PodStep& step, const Attempt& attempt,
   StepState& state = unit.state;
   if (attempt.succeeded != nullptr) {
     set_exit_code(state, *attempt.succeeded, attempt.steps);
-    if (step.outputs) state.outputs = outputs_of(*attempt.succeeded);
+    if (step.outputs) {
+      Result<Value> outputs = outputs_of(*attempt.succeeded);
+      if (!outputs.ok()) {
+        fail_attempt(unit, {"OutputsTooLong", outputs.error().message, RetryCause::Failed, true},
+                     end);
+        return;
+      }
+      state.outputs = *std::move(outputs);
+    }
   } else if (step.outputs && !ask_workload()) {
     state.outputs = Value::object();
   }

@@ -95,10 +95,7 @@ void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus statu
   // A Job that is made now, and a call that may be sent without a record of its own, may come to
   // its end before this status would be old.
   const bool makes =
-      !plan.calls.empty() ||
-      std::any_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
-        return action.verb == Action::Verb::Create && action.resource == api::Job::kResource;
-      });
+      !plan.calls.empty() || std::any_of(plan.actions.begin(), plan.actions.end(), makes_job);
   const std::optional<Time> begun = makes ? input.now : input.last_create;
   const WriteDecision decision =
       decide_write(before, status, begun, input.last_status_write, input.now);

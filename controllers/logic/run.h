@@ -36,6 +36,7 @@ struct CallResult {
   std::map<std::string, std::vector<std::string>> headers;  ///< canonical name → values
   std::string body;
   Time ended{};
+  std::optional<Duration> retry_after = {};  ///< as the answer asks for, from `ended` on
 };
 
 /// A call that this process has begun and not forgotten.

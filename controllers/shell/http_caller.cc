@@ -13,6 +13,7 @@
 #include "kubeclient/base/metrics.h"
 #include "kubeclient/client/pem.h"
 #include "kubeclient/client/typed.h"
+#include "kubeclient/http/loop.h"
 
 namespace millrace::shell {
 namespace {
@@ -270,6 +271,10 @@ struct HttpCaller::Impl {
     if (answer.ok()) {
       result.status = answer->status;
       result.headers = std::move(answer->headers);
+      const auto asked = result.headers.find("Retry-After");
+      if (asked != result.headers.end() && !asked->second.empty()) {
+        result.retry_after = http::parse_retry_after(asked->second.front(), result.ended);
+      }
       result.body = std::move(answer->body);
     } else {
       result.error = std::move(answer).error();

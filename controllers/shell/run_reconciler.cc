@@ -51,10 +51,6 @@ std::vector<const T*> pointers(const std::vector<runtime::Ref<T>>& refs) {
   return out;
 }
 
-bool makes_job(const Action& action) {
-  return action.verb == Action::Verb::Create && action.resource == api::Job::kResource;
-}
-
 /// A Job is to be made that was made before and is no longer in the cache. Perhaps its run is gone
 /// and it was collected with it, which a cache of runs that lags does not tell: made again, it
 /// would be collected again, as fast as the server answers.
@@ -63,6 +59,15 @@ bool repeats_create(const RunMemory& memory, const RunPlan& plan) {
     if (!makes_job(action)) return false;
     const auto known = memory.made_jobs.find(action.key.name);
     return known != memory.made_jobs.end() && known->second.made;
+  });
+}
+
+/// Whether runs of other pipelines are steps of it.
+bool starts_runs(const logic::Revision& revision) {
+  if (!revision.plan || !revision.plan->ok()) return false;
+  const auto& nodes = (*revision.plan)->nodes;
+  return std::any_of(nodes.begin(), nodes.end(), [](const logic::Node& node) {
+    return std::holds_alternative<logic::ChildStep>(node.action);
   });
 }
 
@@ -214,9 +219,14 @@ Result<void> RunReconciler::gather_live(const LiveParts& parts, Gathered& out,
   }
   if (parts.workload) {
     out.children.clear();
-    for (const auto& child : caches_.runs.by_index(kByOwnerUid, index_value(ns, uid))) {
-      MR_ASSIGN(auto now, live.find<crds::PipelineRun>(api::key_of(child->metadata)));
-      if (now) out.children.push_back(std::move(now));
+    if (frozen != nullptr && starts_runs(*frozen)) {
+      const std::string selector =
+          std::string(logic::kRunLabel) + "=" + logic::label_value(out.run->metadata.name);
+      MR_ASSIGN(auto runs, live.list<crds::PipelineRun>(ns, selector));
+      for (auto& child : runs) {  // also those that no cache knows yet
+        const api::OwnerReference* owner = child->metadata.controller_ref();
+        if (owner != nullptr && owner->uid == uid) out.children.push_back(std::move(child));
+      }
     }
   }
   out.live.siblings |= parts.siblings;

@@ -76,15 +76,18 @@ def test_outputs_need_neither_root_nor_a_writable_image(kube, engine):
         assert log_of(kube, name, "careful") == "65532"
 
 
-def test_outputs_of_four_kilobytes_are_whole_and_of_longer_ones_nothing_counts(kube, engine, web):
-    def writes(name, size, after=()):
-        return script(name, f"printf '{{\"v\": \"%s\"}}' \"$(head -c {size} /dev/zero | tr '\\0' x)\" > \"$MILLRACE_OUTPUTS\"", after)
-    name = start(kube, graph([writes("fits", 4000), writes("long", 5000),
+def test_outputs_of_four_kilobytes_are_whole_and_longer_ones_fail_the_step(kube, engine, web):
+    def writes(name, size, after=(), form="{{\"v\": \"%s\"}}", **fields):
+        text = f"printf '{form}' \"$(head -c {size} /dev/zero | tr '\\0' x)\" > \"$MILLRACE_OUTPUTS\"".replace("{{", "{").replace("}}", "}")
+        return script(name, text, after, continueOnError=True, **fields)
+    name = start(kube, graph([writes("fits", 4000), writes("long", 5000), writes("lines", 5000, form="k=v\\nlong=%s\\n"),
                               call("tell", f"{web.url}/tell", ["fits", "long"], {"fits": "{{ steps.fits.outputs.v | length }}",
                                                                                  "long": "{{ steps.long.outputs.v | default('none') }}"})]))
     done = kube.wait_completed(name, "Succeeded", timeout=90)
     assert web.seen("/tell")[0].json() == {"fits": 4000, "long": "none"}
-    assert "outputs" not in step(done, "long")
+    for failed in ("long", "lines"):
+        assert "outputs" not in step(done, failed) and step(done, failed)["reason"] == "OutputsTooLong"
+        assert "wrote 4096 bytes or more to $MILLRACE_OUTPUTS" in step(done, failed)["message"]
 
 
 def test_many_containers_of_a_step_all_give_outputs(kube, engine):

@@ -155,5 +155,140 @@ TEST(GraphFound, AFinallyMatrixThatIsNotDoneInTimeEnds) {
   }
 }
 
+TEST(GraphFound, AFinallyStepInItsBackoffWhenTheTimeIsOverHasFailed) {
+  GraphWorld w(R"({"steps":[{"name":"a","container":{"image":"i"}}],
+      "finally":[{"name":"f","container":{"image":"i"},
+                  "retry":{"limit":3,"backoff":{"initial":"1m"}}}],"finallyTimeout":"30s"})");
+  w.settle();
+  w.end_pod("a", 0);
+  w.settle();
+  w.end_pod("f", 3);
+  w.settle();
+  ASSERT_EQ(w.state("f").waiting->reason, "Backoff");
+  w.advance(std::chrono::seconds(31));
+  EXPECT_EQ(w.state("f").state, crds::StepPhase::Failed);
+  EXPECT_EQ(w.state("f").reason, "FinallyTimeout");
+  EXPECT_EQ(w.state("f").attempt, 1) << "the second never began";
+  EXPECT_NE(w.state("f").message.find("exited with code 3"), std::string::npos);
+  EXPECT_EQ(w.reason(), "StepFailed");
+  EXPECT_TRUE(w.ended());
+}
+
+TEST(GraphFound, ARetryDoesNotGiveFinallyNewTime) {
+  GraphWorld w(R"({"steps":[{"name":"a","container":{"image":"i"}}],
+      "finally":[{"name":"f","container":{"image":"i"},
+                  "retry":{"limit":9,"backoff":{"initial":"1s","factor":1}}}],
+      "finallyTimeout":"30s"})");
+  w.settle();
+  w.end_pod("a", 0);
+  w.settle();
+  const Time begun = w.now;
+  while (!w.ended() && w.now - begun < std::chrono::minutes(2)) {
+    w.advance(std::chrono::seconds(8));
+    if (!w.pods_alive().empty()) w.end_pod("f", 3);
+    w.settle();
+  }
+  EXPECT_LE(w.now - begun, std::chrono::seconds(34));
+  EXPECT_EQ(w.state("f").reason, "FinallyTimeout");
+}
+
+TEST(GraphFound, FinallyEndsWithinItsTimeAlsoWhenNothingOfItCanStart) {
+  GraphWorld w(R"({"steps":[{"name":"a","http":{"url":"http://s/"}}],
+      "finally":[{"name":"f","container":{"image":"i"}}],"finallyTimeout":"30s"})");
+  w.refuse = [](const Action& action) -> std::optional<Error> {
+    if (!makes_job(action)) return std::nullopt;
+    Error error;
+    error.code = Code::Throttled;
+    error.http_status = 403;
+    error.message =
+        "jobs.batch \"f\" is forbidden: exceeded quota: q, requested: count/jobs.batch=1";
+    return error;
+  };
+  w.settle();
+  w.answer("a/1", 200);
+  for (int i = 0; i < 10; ++i) w.step();
+  ASSERT_TRUE(w.state("f").waiting.has_value()) << w.states();
+  EXPECT_EQ(w.state("f").waiting->reason, "QuotaExceeded");
+  w.now += std::chrono::seconds(31);
+  for (int i = 0; i < 10 && !w.ended(); ++i) w.step();
+  EXPECT_TRUE(w.ended()) << w.states();
+  EXPECT_EQ(w.state("f").reason, "FinallyTimeout");
+}
+
+TEST(GraphFound, OutputsThatWereCutFailTheStep) {
+  const std::string spec = R"({"steps":[{"name":"a","container":{"image":"i"}}]})";
+  for (const std::string& said :
+       {std::string(4090, 'x') + "\nk=value\n", "{\"k\":\"" + std::string(4090, 'x')}) {
+    GraphWorld w(spec);
+    w.settle();
+    w.end_pod("a", 0, said.substr(0, 4096));
+    w.settle();
+    EXPECT_EQ(w.state("a").state, crds::StepPhase::Failed);
+    EXPECT_EQ(w.state("a").reason, "OutputsTooLong");
+    EXPECT_NE(w.state("a").message.find("wrote 4096 bytes or more"), std::string::npos)
+        << w.state("a").message;
+  }
+  const std::string whole = "{\"k\":\"" + std::string(4088, 'x') + "\"}";
+  for (const std::string& said : {"k=" + std::string(4093, 'x'), whole}) {
+    GraphWorld w(spec);
+    w.settle();
+    w.end_pod("a", 0, said);
+    w.settle();
+    EXPECT_EQ(w.state("a").state, crds::StepPhase::Succeeded) << said.size();
+    EXPECT_FALSE(w.state("a").outputs.is_null());
+  }
+}
+
+TEST(GraphFound, AServiceSaysWhenToComeAgain) {
+  struct Row {
+    const char* backoff;
+    std::chrono::seconds asked;
+    std::chrono::seconds pause;
+  };
+  for (const Row& row :
+       {Row{R"({"initial":"1s"})", std::chrono::seconds(20), std::chrono::seconds(20)},
+        Row{R"({"initial":"40s"})", std::chrono::seconds(20), std::chrono::seconds(40)},
+        Row{R"({"initial":"1s","max":"10s"})", std::chrono::seconds(20), std::chrono::seconds(10)},
+        Row{R"({"initial":"1s"})", std::chrono::seconds(9999), std::chrono::seconds(300)}}) {
+    GraphWorld w(
+        R"({"steps":[{"name":"a","http":{"url":"http://s/"},"retry":{"limit":1,"backoff":)" +
+        std::string(row.backoff) + "}}]}");
+    w.settle();
+    w.answer("a/1", 503);
+    w.calls.at("a/1").result->retry_after = row.asked;
+    w.settle();
+    w.restart();
+    w.advance(row.pause - std::chrono::seconds(1));
+    EXPECT_EQ(w.count("call a/2"), 0u) << row.backoff;
+    w.advance(std::chrono::seconds(3));
+    EXPECT_EQ(w.count("call a/2"), 1u) << row.backoff;
+  }
+}
+
+TEST(GraphFound, StepsThatFailedAreNamedOnceWhateverTheirCombinations) {
+  GraphWorld w(R"({"steps":[{"name":"fan","http":{"url":"http://s/"},
+        "matrix":{"params":{"x":[1,2]},"failFast":false}}],
+      "finally":[{"name":"f","http":{"url":"http://s/",
+                  "body":"{{ run.failedSteps | join(',') }}"}}]})");
+  w.settle();
+  w.answer("fan.0/1", 400);
+  w.answer("fan.1/1", 400);
+  w.settle();
+  ASSERT_EQ(w.count("call f/1"), 1u);
+  EXPECT_EQ(w.orders.back().body, "fan");
+}
+
+TEST(GraphFound, ACancelNamesTheChildRunThatNoStatusKnowsYet) {
+  GraphWorld w(R"({"steps":[{"name":"a","pipeline":{"name":"other"}}]})");
+  w.lose_status = [&] { return !w.children.empty() && !w.run.spec.cancel; };
+  for (int i = 0; i < 20 && w.children.empty(); ++i) w.step();
+  ASSERT_EQ(w.children.size(), 1u);
+  w.restart();
+  w.run.spec.cancel = true;
+  w.settle();
+  EXPECT_TRUE(w.children.front().spec.cancel);
+  EXPECT_EQ(w.state("a").run_name, w.children.front().metadata.name);
+}
+
 }  // namespace
 }  // namespace millrace::logic
