@@ -282,9 +282,8 @@ Result<void> measure(const Options& options) {
   const runtime::SystemPause pause;
   const runtime::Env env{clock, pause, metrics, log};
   client::Credentials credentials(config, environment, clock);
-  http::Loop calls(client::loop_options(config));
-  http::Loop watch_loop(client::loop_options(config));
-  client::Client api(config, credentials, calls, watch_loop, metrics, log, "bench");
+  http::Loop loop(client::loop_options(config));
+  client::Client api(config, credentials, loop, metrics, log, "bench");
   http::OutboundOptions outbound;
   MR_ASSIGN(outbound.policy, http::TargetPolicy::make({.allow = {"127.0.0.1", "localhost"}}));
   http::Outbound http(outbound);

@@ -135,6 +135,11 @@ JobPlan plan_active(const JobInput& input, const Pods& pods) {
     look_again(plan, time_until(created, input.now) + kJobProgressDelay);
     return plan;
   }
+  if (!input.may_report) {
+    look_again(plan, kJobReportAgain);
+    return plan;
+  }
+  plan.reports = true;
   Value status = Value::object({{"active", 1}, {"startTime", format_time(job_start_time(input))}});
   if (resumed) {
     status["conditions"] = Value::array(
@@ -148,7 +153,7 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
   const Job& job = *input.job;
   const bool existed = input.pod_seen || job.status.active > 0;
   if (existed && !has_condition(job, "Suspended")) {
-    if (!input.live) return {.needs_live = true, .actions = {}, .recheck = {}};
+    if (!input.live) return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
     return fail_job(input, pods, "PodLost",
                     "the pod is gone and its end was not seen; it was deleted by force, or its "
                     "node was removed");
@@ -158,7 +163,7 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
     const CreateFailure& failure = *input.create_failure;
     const CreateVerdict verdict = judge(failure);
     if (verdict.permanent) {
-      if (!input.live) return {.needs_live = true, .actions = {}, .recheck = {}};
+      if (!input.live) return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
       return fail_job(input, pods, verdict.reason,
                       "pod " + failure.key.name + ": " + failure.error.message);
     }
@@ -169,7 +174,7 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
   // have made it and taken it away again, and a cache that lags shows neither that nor why.
   const Time created = job.metadata.creation_timestamp.value_or(input.now);
   if (!input.live && (input.shared || input.now >= created + kLateCreate)) {
-    return {.needs_live = true, .actions = {}, .recheck = {}};
+    return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
   }
   plan.actions.push_back(create_job_pod(job));
   return plan;
@@ -184,14 +189,14 @@ JobPlan plan_one(const JobInput& input) {
     // A create whose answer was lost may have made a pod that the cache does not have yet.
     const bool unseen = pods.active.empty() && pods.failed == nullptr;
     if ((stop->by_time || pods.lost || unseen) && !input.live) {
-      return {.needs_live = true, .actions = {}, .recheck = {}};
+      return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
     }
     if (!pods.active.empty()) return end_pods(pods);
     return fail_job(input, pods, stop->reason, stop->message);
   }
   if (pods.failed != nullptr && pods.active.empty()) return fail_by_pod(input, pods);
   if (pods.lost && pods.active.empty()) {
-    if (!input.live) return {.needs_live = true, .actions = {}, .recheck = {}};
+    if (!input.live) return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
     return fail_job(input, pods, "NodeLost",
                     "the pod was to end, but its node did not confirm it in time");
   }

@@ -35,6 +35,7 @@ struct JobInput {
   std::map<int, int> slots_seen;
   std::optional<Time> last_status_write;        ///< by this process; of Jobs of many pods
   std::optional<CreateFailure> create_failure;  ///< the plan before this one met it
+  bool may_report = true;  ///< may a status be written that only shows progress?
 };
 
 /// What to do next. When `needs_live` is set all else is empty: read the Job and its pods live and
@@ -42,6 +43,7 @@ struct JobInput {
 struct JobPlan {
   bool needs_live = false;
   std::vector<Action> actions;      ///< at most one PatchStatus, and it is the last
+  bool reports = false;             ///< that status only shows progress
   std::optional<Duration> recheck;  ///< plan again after this long even if nothing happens
 };
 

@@ -68,7 +68,9 @@ class Planner {
   }
 
  private:
-  static JobPlan ask_live() { return {.needs_live = true, .actions = {}, .recheck = {}}; }
+  static JobPlan ask_live() {
+    return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
+  }
 
   std::optional<Decision> recorded_decision() const {
     for (const auto& [type, good] :
@@ -375,6 +377,8 @@ class Planner {
     if (input_.last_status_write) since = std::max(since, *input_.last_status_write);
     const Time due = since + std::chrono::ceil<Time::duration>(kJobProgressDelay);
     if (input_.now < due) return look_again(plan, time_until(due, input_.now));
+    if (!input_.may_report) return look_again(plan, kJobReportAgain);
+    plan.reports = true;
     JobPlan progress = write(counters(job_start_time(input_)), other_conditions(""));
     for (Action& action : progress.actions) plan.actions.push_back(std::move(action));
   }

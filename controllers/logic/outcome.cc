@@ -101,6 +101,8 @@ void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus statu
       decide_write(before, status, begun, input.last_status_write, input.now);
   if (decision.wait) look_again(plan, *decision.wait);
   if (!decision.now) return;
+  if (decision.progress && !input.may_report) return look_again(plan, kReportAgain);
+  plan.reports = decision.progress;
   plan.notes = transition_notes(before, status);
   plan.status = std::move(status);
 }

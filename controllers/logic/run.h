@@ -119,6 +119,7 @@ struct RunInput {
   // Memory of this process; all empty after a restart, which only costs a write or two.
   std::optional<Time> last_create;        ///< of an object, or begin of calls without a status
   std::optional<Time> last_status_write;  ///< when its status was last written
+  bool may_report = true;                 ///< may a status be written that only shows progress?
   std::optional<CreateFailure> create_failure;  ///< the plan before this one met it
   std::optional<CreateFailure> pod_failure;  ///< the Job controller's last, for a Job of this run
   std::map<std::string, Time> looked;        ///< by ObjectRef::node: when it was last looked at
@@ -135,6 +136,7 @@ struct RunPlan {
   /// The whole status, present only when it is to be written now, after the actions, under the
   /// run's resourceVersion (after a MergePatch of the run: the one that patch answered).
   std::optional<crds::PipelineRunStatus> status;
+  bool reports = false;  ///< `status` only shows progress
   /// Plan again after this long even if nothing happens; zero: right after the writes.
   std::optional<Duration> recheck;
   std::vector<CallOrder> calls;           ///< to begin once the status is written, if there is one

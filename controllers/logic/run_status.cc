@@ -141,10 +141,10 @@ WriteDecision decide_write(const PipelineRunStatus& before, const PipelineRunSta
                            std::optional<Time> last_create, std::optional<Time> last_status_write,
                            Time now) {
   if (before == after) return {};
-  if (is_terminal(after) || records(after) > records(before)) return {true, std::nullopt};
+  if (is_terminal(after) || records(after) > records(before)) return {true, false, std::nullopt};
   const auto wait_since = [&](std::optional<Time> start, Duration length) -> WriteDecision {
-    if (!start || now < *start || now >= *start + length) return {true, std::nullopt};
-    return {false, *start + length - now};
+    if (!start || now < *start || now >= *start + length) return {true, true, std::nullopt};
+    return {false, false, *start + length - now};
   };
   const WriteDecision first = wait_since(last_create, kFirstWriteDelay);
   if (!first.now) return first;

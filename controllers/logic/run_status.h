@@ -18,6 +18,8 @@ inline constexpr std::size_t kStatusBudget = 256 * 1024;
 inline constexpr Duration kFirstWriteDelay = std::chrono::milliseconds(250);
 /// Progress is written at most once in this time.
 inline constexpr Duration kProgressInterval = std::chrono::seconds(1);
+/// When too much of it is to be written (RunInput::may_report), it is asked for again after this.
+inline constexpr Duration kReportAgain = std::chrono::seconds(2);
 
 /// Set the condition `type`, keeping the list sorted by type. lastTransitionTime moves to `now`
 /// only when the condition's status changes. The message is cut to kMessageLimit.
@@ -35,6 +37,7 @@ void fit_budget(crds::PipelineRunStatus& status, std::optional<std::size_t> byte
 /// What to do with a freshly computed status.
 struct WriteDecision {
   bool now = false;              ///< write it now
+  bool progress = false;         ///< `now`, and nothing but progress is in it
   std::optional<Duration> wait;  ///< not now, but look again after this
 };
 

@@ -106,6 +106,7 @@ logic::JobInput JobReconciler::input_of(const Gathered& gathered) const {
   input.shared = is_shared(gathered);
   input.slots_seen = gathered.memory.slots_seen;
   input.last_status_write = gathered.memory.last_status_write;
+  input.may_report = services_.progress.has_token();
   input.create_failure = gathered.create_failure;
   return input;
 }
@@ -162,6 +163,7 @@ Result<runtime::Outcome> JobReconciler::act(Gathered& gathered, const JobPlan& t
     MR_ASSIGN(const JobPlan second, plan(gathered, stop));
     return act(gathered, second, stop);
   }
+  if (todo.reports) services_.progress.spend();
   // A pod that was there before us may have left the cache for good, and then raises no event.
   if (met) return runtime::RequeueAfter{};
   if (!todo.recheck) return runtime::Done{};

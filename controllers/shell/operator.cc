@@ -184,6 +184,7 @@ struct Operator::Impl final : WriteObserver {
   Caches caches;
 
   runtime::EventRecorder events;
+  ProgressBudget progress{env.clock};
   Services services;
   Actor actor;
   Memory<RunMemory> run_memory;
@@ -238,7 +239,7 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
              pods.store(),      deployments.store(), services_informer.store(),
              revisions.store()},
       events(writer, event_options(settings), env),
-      services{reader, env.clock, env.log, env.metrics, events, settings.config},
+      services{reader, env.clock, env.log, env.metrics, events, settings.config, progress},
       actor(reader, writer, *this),
       zones(settings.zone_dir),
       pipeline_queue(queue_options(settings, "pipeline"), env.clock, env.metrics),

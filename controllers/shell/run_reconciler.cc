@@ -262,6 +262,7 @@ RunInput RunReconciler::input_of(const Gathered& gathered) const {
   input.applied = gathered.memory.applied;
   input.last_create = gathered.memory.last_create;
   input.last_status_write = gathered.memory.last_status_write;
+  input.may_report = services_.progress.has_token();
   input.create_failure = gathered.create_failure;
   input.pod_failure = gathered.memory.pod_failure;
   input.looked = gathered.memory.looked;
@@ -361,6 +362,7 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
     auto written = actor_.write_status(crds::PipelineRun::kResource, key, version,
                                        codec::encode(*todo.status), stop);
     if (!written.ok()) return fail(std::move(written).error());
+    if (todo.reports) services_.progress.spend();
     const Time now = services_.clock.now();
     memory_.update(uid, [&](RunMemory& m) { m.last_status_write = now; });
     count_outcome(*gathered.run, *todo.status);

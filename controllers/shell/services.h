@@ -2,6 +2,7 @@
 #pragma once
 
 #include "controllers/logic/config.h"
+#include "controllers/shell/progress_budget.h"
 #include "kubeclient/base/clock.h"
 #include "kubeclient/base/log.h"
 #include "kubeclient/base/metrics.h"
@@ -20,6 +21,7 @@ struct Services {
   MetricsRegistry& metrics;
   runtime::EventRecorder& events;
   logic::Config config;
+  ProgressBudget& progress;
 };
 
 }  // namespace millrace::shell

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <random>
+#include <tuple>
 
 #include "kubeclient/base/log.h"
 #include "kubeclient/base/metrics.h"
@@ -64,14 +66,13 @@ class HttpByteStream final : public ByteStream {
 }  // namespace
 
 struct Client::Impl {
-  Impl(const ClientConfig& client_config, Credentials& client_credentials, http::Loop& call_loop,
-       http::Loop& watch_loop, MetricsRegistry& registry, std::string_view component)
+  Impl(const ClientConfig& client_config, Credentials& client_credentials, http::Loop& http_loop,
+       MetricsRegistry& registry, std::string_view component)
       : server(client_config.server),
         url(base_url(client_config)),
         config_as(client_config.as),
         credentials(client_credentials),
-        calls(call_loop),
-        watches(watch_loop),
+        loop(http_loop),
         metrics(registry),
         user_agent("User-Agent: millrace/" MILLRACE_VERSION " (" + std::string(component) + ")") {
     if (url != server) {  // connected elsewhere than the URL says: the server wants its own name
@@ -80,19 +81,35 @@ struct Client::Impl {
     }
   }
 
+  /// Where operations of one kind and end are counted; they live as long as the registry.
+  struct Samples {
+    Counter* requests;
+    Histogram* seconds;
+  };
+
+  Samples samples_of(const Operation& op, const std::string& code) {
+    const auto known = samples.lock();
+    const auto [it, fresh] = known->try_emplace({op.verb, op.resource, code});
+    if (fresh) {
+      it->second = {
+          &metrics.counter("millrace_api_requests_total",
+                           "Requests to the API server, by verb, resource and HTTP status (or our "
+                           "own code).",
+                           {{"verb", op.verb}, {"resource", op.resource}, {"code", code}}),
+          &metrics.histogram("millrace_api_request_duration_seconds",
+                             "Time until the answer of the API server (until its head, for "
+                             "streams).",
+                             {{"verb", op.verb}, {"resource", op.resource}})};
+    }
+    return it->second;
+  }
+
   /// Answers and failures by code, and how long they took.
   void observe(const Operation& op, const std::string& code, SteadyTime began) {
-    metrics
-        .counter("millrace_api_requests_total",
-                 "Requests to the API server, by verb, resource and HTTP status (or our own code).",
-                 {{"verb", op.verb}, {"resource", op.resource}, {"code", code}})
-        .add();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    metrics
-        .histogram("millrace_api_request_duration_seconds",
-                   "Time until the answer of the API server (until its head, for streams).",
-                   {{"verb", op.verb}, {"resource", op.resource}})
-        .observe(took.count());
+    const Samples here = samples_of(op, code);
+    here.requests->add();
+    here.seconds->observe(took.count());
   }
 
   http::Request make_request(const Operation& op, const Credential& credential,
@@ -120,14 +137,13 @@ struct Client::Impl {
     return request;
   }
 
-  /// Hand a plugin's new client certificate to the loops before its first use.
+  /// Hand a plugin's new client certificate to the connections before its first use.
   void use_certificate(const Credential& credential) {
     if (credential.certificate.empty()) return;
     const auto used = certificate_generation.lock();
     if (*used >= credential.generation) return;
     *used = credential.generation;
-    calls.set_client_certificate(credential.certificate, credential.key);
-    watches.set_client_certificate(credential.certificate, credential.key);
+    loop.set_client_certificate(credential.certificate, credential.key);
   }
 
   /// May the call be made again after `error`, for the `repeat`th time?
@@ -179,7 +195,7 @@ struct Client::Impl {
     return repeat<std::string>(
         op, options,
         [&](http::Request request, SteadyTime deadline, int& status) -> Result<std::string> {
-          MR_ASSIGN(http::Response answer, calls.call(std::move(request), options.stop, deadline));
+          MR_ASSIGN(http::Response answer, loop.call(std::move(request), options.stop, deadline));
           const http::Head& head = answer.head;
           status = head.status;
           if (head.status >= 200 && head.status < 300) return std::move(answer.body);
@@ -194,7 +210,7 @@ struct Client::Impl {
     return repeat<Opened>(
         op, options,
         [&](http::Request request, SteadyTime deadline, int& status) -> Result<Opened> {
-          MR_ASSIGN(auto stream, watches.open(std::move(request), limits, options.stop, deadline));
+          MR_ASSIGN(auto stream, loop.open(std::move(request), limits, options.stop, deadline));
           const http::Head& head = stream->head();
           status = head.status;
           if (head.status == 200) return Opened(new HttpByteStream(std::move(stream)));
@@ -214,17 +230,16 @@ struct Client::Impl {
   std::string host;
   const Impersonation config_as;
   Credentials& credentials;
-  http::Loop& calls;
-  http::Loop& watches;
+  http::Loop& loop;
   MetricsRegistry& metrics;
+  Guarded<std::map<std::tuple<std::string, std::string, std::string>, Samples>> samples;
   const std::string user_agent;
   Guarded<std::uint64_t> certificate_generation{std::uint64_t{0}};
 };
 
-Client::Client(const ClientConfig& config, Credentials& credentials, http::Loop& calls,
-               http::Loop& watches, MetricsRegistry& metrics, const Logger& log,
-               std::string_view component)
-    : impl_(std::make_unique<Impl>(config, credentials, calls, watches, metrics, component)) {
+Client::Client(const ClientConfig& config, Credentials& credentials, http::Loop& loop,
+               MetricsRegistry& metrics, const Logger& log, std::string_view component)
+    : impl_(std::make_unique<Impl>(config, credentials, loop, metrics, component)) {
   if (config.insecure) {
     log.warn("the server's certificate is not checked: insecure-skip-tls-verify is set",
              {kv("server", config.server), kv("kubeconfig", config.source)});

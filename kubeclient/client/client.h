@@ -144,11 +144,9 @@ class Writer {
 /// failures that may pass (503, broken connections) for reads only, all within the deadline.
 class Client final : public Reader, public Writer {
  public:
-  /// `calls` and `watches` may be the same loop; two give two connections. `component` goes into
-  /// the user agent: "millrace/<version> (<component>)".
-  Client(const ClientConfig& config, Credentials& credentials, http::Loop& calls,
-         http::Loop& watches, MetricsRegistry& metrics, const Logger& log,
-         std::string_view component);
+  /// `component` goes into the user agent: "millrace/<version> (<component>)".
+  Client(const ClientConfig& config, Credentials& credentials, http::Loop& loop,
+         MetricsRegistry& metrics, const Logger& log, std::string_view component);
   ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

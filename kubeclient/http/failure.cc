@@ -48,8 +48,6 @@ constexpr Row kRows[] = {
      ""},
     {CURLE_RECV_ERROR, Code::Unavailable, "the connection was cut", ""},
     {CURLE_SEND_ERROR, Code::Unavailable, "the connection was cut while sending", ""},
-    {CURLE_HTTP2, Code::Unavailable, "the HTTP/2 connection broke", ""},
-    {CURLE_HTTP2_STREAM, Code::Unavailable, "the server cut the HTTP/2 stream", ""},
     {CURLE_ABORTED_BY_CALLBACK, Code::Unavailable,
      "the connection was closed before the answer came; the request may have had effect", ""},
 };
@@ -57,6 +55,14 @@ constexpr Row kRows[] = {
 }  // namespace
 
 Error error_of(Code code, std::string message) { return fail(code, std::move(message)).value(); }
+
+Error not_http(std::string_view target, std::string_view detail) {
+  return describe_failure(CURLE_WEIRD_SERVER_REPLY, target, detail);
+}
+
+Error cut_short(std::string_view target, bool begun) {
+  return describe_failure(begun ? CURLE_PARTIAL_FILE : CURLE_GOT_NOTHING, target, "");
+}
 
 Error describe_failure(int curl_code, std::string_view target, std::string_view detail) {
   const auto code = static_cast<CURLcode>(curl_code);

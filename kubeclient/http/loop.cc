@@ -1,22 +1,20 @@
 #include "kubeclient/http/loop.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
-#include <unordered_map>
 #include <utility>
 
+#include "kubeclient/base/duration.h"
 #include "kubeclient/base/guarded.h"
-#include "kubeclient/http/easy.h"
 #include "kubeclient/http/failure.h"
-#include "kubeclient/http/transfer.h"
+#include "kubeclient/http/line.h"
 
 namespace millrace::http {
 namespace {
+
+constexpr std::size_t kIdleLines = 32;
 
 /// libcurl wants this once in a process, before its other functions.
 void init_curl_once() {
@@ -42,203 +40,179 @@ Result<void> check(const Request& request) {
 
 }  // namespace
 
-struct Loop::Impl final : Mailbox {
-  explicit Impl(const LoopOptions& loop_options)
-      : options(loop_options), pool(loop_options), multi(curl_multi_init()) {
-    if (multi == nullptr) throw std::bad_alloc();
-    curl_multi_setopt(multi, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
-    thread = std::thread([this] { run(); });
-  }
+/// The lines that nobody uses, the one used last on top.
+struct Loop::Impl {
+  explicit Impl(const LoopOptions& options) { state.lock()->options = options; }
 
-  ~Impl() override {
-    inbox.lock()->stopping = true;
-    curl_multi_wakeup(multi);
-    thread.join();
-    curl_multi_cleanup(multi);
-  }
-
-  struct Inbox {
-    std::vector<Command> commands;
-    std::optional<std::pair<std::string, std::string>> certificate;
-    bool stopping = false;
+  struct State {
+    LoopOptions options;
+    std::uint64_t generation = 1;
+    std::vector<std::unique_ptr<Line>> idle;
   };
 
-  /// Post and, unless a wake-up is under way already, wake the I/O thread.
-  void post(Command command) override {
-    bool wake = false;
-    {
-      const auto box = inbox.lock();
-      wake = box->commands.empty();
-      box->commands.push_back(command);
+  std::unique_ptr<Line> take() {
+    std::unique_ptr<Line> line;
+    const auto s = state.lock();
+    if (!s->idle.empty()) {
+      line = std::move(s->idle.back());
+      s->idle.pop_back();
+    } else {
+      line = std::make_unique<Line>();
     }
-    if (wake) curl_multi_wakeup(multi);
+    line->apply(s->options, s->generation);
+    return line;
   }
 
-  // ---- I/O thread from here on
-
-  void run() {
-    pthread_setname_np(pthread_self(), options.thread_name.substr(0, 15).c_str());
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);  // OpenSSL writes without MSG_NOSIGNAL
-    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-    while (handle_commands()) {
-      perform();
-      collect_finished();
-      expire();
-      curl_multi_poll(multi, nullptr, 0, poll_timeout(), nullptr);
-    }
-    while (!active.empty()) {
-      Transfer& transfer = *active.begin()->second.transfer;
-      finish(transfer, cancelled(transfer));
-    }
+  void give_back(std::unique_ptr<Line> line) {
+    const auto s = state.lock();
+    if (s->idle.size() < kIdleLines) s->idle.push_back(std::move(line));
   }
 
-  /// Let libcurl do what can be done now. Once more after a pass in which a transfer began: such a
-  /// pass moves libcurl's idea of now forward, and then drops the wake-ups of other transfers whose
-  /// data came meanwhile (seen with 7.88: a stream of a shared connection waited for 10 s).
-  void perform() {
-    bool again = true;
-    while (again) {
-      const std::uint64_t before = pool.sendings();
-      int running = 0;
-      curl_multi_perform(multi, &running);
-      again = started || pool.sendings() != before;
-      started = false;
-    }
-  }
-
-  /// False when the loop shall stop.
-  bool handle_commands() {
-    Inbox got;
-    {
-      const auto box = inbox.lock();
-      std::swap(box->commands, commands);
-      std::swap(box->certificate, got.certificate);
-      got.stopping = box->stopping;
-    }
-    if (got.certificate) {
-      pool.set_client_certificate(std::move(got.certificate->first),
-                                  std::move(got.certificate->second));
-    }
-    for (const Command& command : commands) {
-      if (command.kind == Command::Kind::Start) {
-        start(*command.transfer);
-        continue;
-      }
-      const auto found = active.find(command.id);
-      if (found == active.end()) continue;  // finished before this was read
-      Transfer& transfer = *found->second.transfer;
-      if (command.kind == Command::Kind::Cancel) {
-        finish(transfer, cancelled(transfer));
-      } else {
-        resume(transfer);
-      }
-    }
-    commands.clear();
-    return !got.stopping;
-  }
-
-  void start(Transfer& transfer) {
-    // On a quick connection it would be over before anybody looks at deadlines.
-    if (transfer.due() <= std::chrono::steady_clock::now()) {
-      transfer.on_done(transfer.overdue());
-      return;
-    }
-    std::unique_ptr<Slot> slot = pool.take(transfer);
-    const CURLMcode code = curl_multi_add_handle(multi, slot->easy);
-    MR_CHECK(code == CURLM_OK);
-    next_due = std::min(next_due, transfer.look_again(std::chrono::steady_clock::now()));
-    active.emplace(transfer.id, Active{&transfer, std::move(slot)});
-    started = true;
-  }
-
-  void resume(Transfer& transfer) {
-    const SteadyTime now = std::chrono::steady_clock::now();
-    transfer.on_resume(now);
-    next_due = std::min(next_due, transfer.look_again(now));
-    // May call back at once with what waited inside libcurl; an error shows up as a finish.
-    curl_easy_pause(transfer.slot->easy, CURLPAUSE_CONT);
-  }
-
-  void collect_finished() {
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi, &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      const CURLcode code = message->data.result;
-      Slot* slot = nullptr;
-      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &slot);
-      Transfer& transfer = *slot->transfer;
-      if (code == CURLE_OK && transfer.head_done) {
-        finish(transfer, std::nullopt);
-      } else if (code == CURLE_OK) {  // libcurl takes half a head for a whole one
-        finish(transfer, describe_failure(CURLE_GOT_NOTHING, transfer.target(), ""));
-      } else if (transfer.failure) {
-        finish(transfer, std::move(transfer.failure));
-      } else {
-        finish(transfer, describe_failure(code, transfer.target(), slot->detail()));
-      }
-    }
-  }
-
-  /// Give up what is overdue. Scans all only when something may be.
-  void expire() {
-    const SteadyTime now = std::chrono::steady_clock::now();
-    if (now < next_due) return;
-    next_due = SteadyTime::max();
-    overdue.clear();
-    for (const auto& [id, entry] : active) {
-      if (entry.transfer->due() <= now) {
-        overdue.push_back(entry.transfer);
-      } else {
-        next_due = std::min(next_due, entry.transfer->look_again(now));
-      }
-    }
-    for (Transfer* transfer : overdue) finish(*transfer, transfer->overdue());
-  }
-
-  int poll_timeout() const {
-    using std::chrono::milliseconds;
-    constexpr milliseconds kLongest = std::chrono::hours(1);
-    if (next_due == SteadyTime::max()) return static_cast<int>(kLongest.count());
-    const auto wait = std::chrono::ceil<milliseconds>(next_due - std::chrono::steady_clock::now());
-    return static_cast<int>(std::clamp(wait, milliseconds(0), kLongest).count());
-  }
-
-  void finish(Transfer& transfer, std::optional<Error> error) {
-    auto entry = active.extract(transfer.id);
-    std::unique_ptr<Slot> slot = std::move(entry.mapped().slot);
-    long connections = 0;
-    curl_easy_getinfo(slot->easy, CURLINFO_NUM_CONNECTS, &connections);
-    transfer.connections = static_cast<int>(connections);
-    curl_multi_remove_handle(multi, slot->easy);
-    pool.give_back(std::move(slot));
-    transfer.on_done(std::move(error));  // last: it may be gone now
-  }
-
-  static Error cancelled(const Transfer& transfer) {
-    return error_of(Code::Cancelled, transfer.target() + ": cancelled");
-  }
-
-  struct Active {
-    Transfer* transfer;
-    std::unique_ptr<Slot> slot;
-  };
-
-  const LoopOptions options;
-  std::atomic<std::uint64_t> next_id{1};
-  Guarded<Inbox> inbox;
-  SlotPool pool;
-  std::vector<Command> commands;
-  std::vector<Transfer*> overdue;
-  std::unordered_map<std::uint64_t, Active> active;
-  SteadyTime next_due = SteadyTime::max();
-  bool started = false;  ///< a transfer, since the last pass
-  CURLM* multi;
-  std::thread thread;
+  Guarded<State> state;
 };
 
-Loop::Loop(const LoopOptions& options) {
+namespace {
+
+/// The whole answer at once.
+struct CallTransfer final : Transfer {
+  CallTransfer(Request&& what, SteadyTime until, std::size_t most)
+      : Transfer(std::move(what), until), max_body(most) {}
+
+  void on_head() override {
+    if (content_length && *content_length <= max_body) body.reserve(*content_length);
+  }
+  bool on_body(std::string_view piece) override {
+    if (body.size() + piece.size() > max_body) {
+      failure =
+          error_of(Code::Malformed, target() + ": the answer exceeds " + std::to_string(max_body) +
+                                        " bytes; ask for less, e.g. in pages");
+      return false;
+    }
+    body.append(piece);
+    return true;
+  }
+
+  const std::size_t max_body;
+  std::string body;
+};
+
+/// The answer in pieces: its reader's thread works for it, so that a slow reader holds the server
+/// back by the socket alone.
+class StreamTransfer final : public Transfer, public Stream {
+ public:
+  using GiveBack = std::function<void(std::unique_ptr<Line>)>;
+
+  StreamTransfer(Request&& what, SteadyTime until, const StreamLimits& limits, std::size_t capacity,
+                 std::unique_ptr<Line> line, GiveBack give_back)
+      : Transfer(std::move(what), until),
+        idle_(limits.idle),
+        capacity_(capacity),
+        line_(std::move(line)),
+        give_back_(std::move(give_back)) {
+    line_->begin(*this);
+  }
+  ~StreamTransfer() override {
+    on_stop_.reset();
+    line_->end();
+    give_back_(std::move(line_));
+  }
+
+  /// Wait for the head of the answer.
+  Result<void> wait_head(std::stop_token stop) {
+    on_stop_.emplace(std::move(stop), [this] { cancel(); });
+    switch (line_->drive(deadline, [this] { return head_done; })) {
+      case Line::Step::Ready:
+        break;
+      case Line::Step::Done:
+        finish();
+        if (!head_done && error_) return fail(*error_);
+        break;
+      case Line::Step::Due:
+        return fail(overdue());
+      case Line::Step::Interrupted:
+        return fail(Transfer::cancelled());
+    }
+    return {};
+  }
+
+  const Head& head() const override { return Transfer::head; }
+
+  Result<std::string> read(SteadyTime until) override {
+    const SteadyTime began = std::chrono::steady_clock::now();
+    if (pending_.empty() && !done_) {
+      if (const auto error = wait(began, until)) return fail(*error);
+    }
+    if (cancelled_) return fail(Transfer::cancelled());
+    if (pending_.empty()) {
+      if (error_) return fail(*error_);
+      return std::string();
+    }
+    silent_ = {};
+    return std::exchange(pending_, {});
+  }
+
+  void cancel() override {
+    cancelled_ = true;
+    line_->interrupt();
+  }
+
+  bool on_body(std::string_view piece) override {
+    pending_.append(piece);
+    return true;
+  }
+  bool full() const override { return pending_.size() >= capacity_; }
+
+ private:
+  /// Wait for bytes or the end. Errors that leave the stream open, or the one that ends it now.
+  std::optional<Error> wait(SteadyTime began, SteadyTime until) {
+    const bool limited = idle_.count() != 0;
+    const SteadyTime silent_at = limited ? began + (idle_ - silent_) : SteadyTime::max();
+    const auto ready = [this] { return !pending_.empty(); };
+    const auto result = line_->drive(std::min(until, silent_at), ready);
+    if (limited) silent_ += std::chrono::steady_clock::now() - began;
+    switch (result) {
+      case Line::Step::Ready:
+        break;
+      case Line::Step::Done:
+        finish();
+        break;
+      case Line::Step::Due:
+        if (until < silent_at) {
+          return error_of(Code::Timeout, target() + ": nothing came until the reader's deadline");
+        }
+        done_ = true;
+        error_ = error_of(Code::Unavailable, target() + ": the server sent nothing for " +
+                                                 human_duration(idle_) +
+                                                 "; the connection is taken for dead");
+        line_->end();
+        break;
+      case Line::Step::Interrupted:
+        return Transfer::cancelled();
+    }
+    return std::nullopt;
+  }
+
+  void finish() {
+    done_ = true;
+    error_ = line_->take_error();
+    line_->end();
+  }
+
+  const std::chrono::milliseconds idle_;
+  const std::size_t capacity_;
+  std::unique_ptr<Line> line_;
+  GiveBack give_back_;
+  std::string pending_;
+  bool done_ = false;
+  std::optional<Error> error_;
+  Duration silent_{};  ///< waited for bytes since the last ones
+  std::atomic<bool> cancelled_{false};
+  std::optional<std::stop_callback<std::function<void()>>> on_stop_;
+};
+
+}  // namespace
+
+Loop::Loop(const LoopOptions& options) : impl_(nullptr) {
   init_curl_once();
   impl_ = std::make_unique<Impl>(options);
 }
@@ -247,28 +221,47 @@ Loop::~Loop() = default;
 
 Result<Response> Loop::call(Request request, std::stop_token stop, SteadyTime deadline) {
   MR_TRY(check(request));
-  CallTransfer transfer(impl_->next_id++, std::move(request), deadline, impl_->options.max_body);
-  impl_->post({Command::Kind::Start, transfer.id, &transfer});
-  // After the start, or a stop requested before it would be lost.
-  const std::stop_callback on_stop(std::move(stop), [this, id = transfer.id] {
-    impl_->post({Command::Kind::Cancel, id, nullptr});
-  });
-  return transfer.wait();
+  CallTransfer transfer(std::move(request), deadline, impl_->state.lock()->options.max_body);
+  if (deadline <= std::chrono::steady_clock::now()) return fail(transfer.overdue());
+  std::unique_ptr<Line> line = impl_->take();
+  line->begin(transfer);
+  std::optional<Error> error;
+  {
+    const std::stop_callback on_stop(std::move(stop), [&] { line->interrupt(); });
+    switch (line->drive(deadline, [] { return false; })) {
+      case Line::Step::Ready:
+      case Line::Step::Done:
+        error = line->take_error();
+        break;
+      case Line::Step::Due:
+        error = transfer.overdue();
+        break;
+      case Line::Step::Interrupted:
+        error = transfer.cancelled();
+        break;
+    }
+  }
+  line->end();
+  impl_->give_back(std::move(line));
+  if (error) return fail(std::move(*error));
+  return Response{std::move(transfer.head), std::move(transfer.body), transfer.connections};
 }
 
 Result<std::unique_ptr<Stream>> Loop::open(Request request, const StreamLimits& limits,
                                            std::stop_token stop, SteadyTime deadline) {
   MR_TRY(check(request));
-  auto stream = std::make_unique<StreamTransfer>(impl_->next_id++, std::move(request), limits,
-                                                 deadline, impl_->options.stream_buffer, *impl_);
-  stream->start(std::move(stop));
-  MR_TRY(stream->wait_head());
+  auto stream = std::make_unique<StreamTransfer>(
+      std::move(request), deadline, limits, impl_->state.lock()->options.stream_buffer,
+      impl_->take(), [this](std::unique_ptr<Line> line) { impl_->give_back(std::move(line)); });
+  MR_TRY(stream->wait_head(std::move(stop)));
   return std::unique_ptr<Stream>(std::move(stream));
 }
 
 void Loop::set_client_certificate(std::string certificate, std::string key) {
-  impl_->inbox.lock()->certificate.emplace(std::move(certificate), std::move(key));
-  curl_multi_wakeup(impl_->multi);
+  const auto s = impl_->state.lock();
+  s->options.tls.certificate = std::move(certificate);
+  s->options.tls.key = std::move(key);
+  ++s->generation;
 }
 
 }  // namespace millrace::http

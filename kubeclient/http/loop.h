@@ -1,8 +1,7 @@
-/// HTTP/1.1 and HTTP/2 by one I/O thread around libcurl's multi interface.
+/// HTTP/1.1 around libcurl, for the few threads that talk to one server.
 ///
-/// Callers block on their own thread; only the I/O thread touches libcurl. What others want of it
-/// goes through a mailbox. HTTP/2 is used over TLS where the server has it, and then all transfers
-/// of a loop share one connection (the server's stream limit, usually 100, opens another).
+/// Who calls does the work: there is no thread here. Each call under way and each open stream has a
+/// connection of its own; those of ended calls are kept for the next ones.
 #pragma once
 
 #include <chrono>
@@ -35,7 +34,6 @@ struct TlsSettings {
 
 /// Everything that is the same for all transfers of a loop. The environment is never read.
 struct LoopOptions {
-  std::string thread_name = "mr-io";  ///< at most 15 bytes
   TlsSettings tls = {};
   std::string proxy = {};     ///< http, https, socks5 or socks5h URL; empty: none
   std::string no_proxy = {};  ///< hosts reached without the proxy, comma-separated
@@ -58,7 +56,6 @@ struct Request {
 /// What came before the body.
 struct Head {
   int status = 0;
-  int http_version = 0;  ///< 1 or 2
   std::string content_type = {};
   std::string location = {};  ///< of a redirect; redirects are never followed
   std::optional<std::chrono::milliseconds> retry_after = {};
@@ -90,9 +87,8 @@ struct StreamLimits {
   std::chrono::milliseconds idle{0};
 };
 
-/// The I/O thread with its connections. All methods are safe from any thread. Destroying it ends
-/// everything under way with Cancelled and joins the thread; streams must be gone by then, and
-/// nobody may be inside call() or open().
+/// The connections to a server. All methods are safe from any thread. Streams must be gone, and
+/// nobody inside call() or open(), when it is destroyed.
 class Loop {
  public:
   explicit Loop(const LoopOptions& options);

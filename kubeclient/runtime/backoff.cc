@@ -52,6 +52,8 @@ bool TokenBucket::try_take(SteadyTime now) {
   return true;
 }
 
+bool TokenBucket::has_token(SteadyTime now) const { return filled(now) >= 1; }
+
 bool TokenBucket::full(SteadyTime now) const { return filled(now) >= burst_; }
 
 RestartPacer::RestartPacer(BackoffPolicy policy, Duration quiet, std::uint32_t seed)

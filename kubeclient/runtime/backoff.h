@@ -43,6 +43,7 @@ class TokenBucket {
   Duration reserve(SteadyTime now, Duration longest);
   /// Take a token only if one is there.
   bool try_take(SteadyTime now);
+  bool has_token(SteadyTime now) const;
   /// All tokens are back: nothing is lost by forgetting this bucket.
   bool full(SteadyTime now) const;
 

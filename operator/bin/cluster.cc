@@ -27,7 +27,7 @@ class RealCluster final : public cli::Cluster {
         waiter_(block_signals(), {}),
         credentials_(config_, environment, env.clock),
         loop_(client::loop_options(config_)),
-        api_(config_, credentials_, loop_, loop_, metrics_, log_, "cli") {}
+        api_(config_, credentials_, loop_, metrics_, log_, "cli") {}
 
   client::Reader& reader() override { return api_; }
   client::Writer& writer() override { return api_; }
@@ -89,7 +89,7 @@ class RealCluster final : public cli::Cluster {
   const std::string ns_;
   const Logger log_{stderr_sink(), LogLevel::Off};
   MetricsRegistry metrics_;
-  SignalWaiter waiter_;  // before the loop: its thread must not take the signals
+  SignalWaiter waiter_;
   client::Credentials credentials_;
   http::Loop loop_;
   client::Client api_;
@@ -126,7 +126,7 @@ Result<std::string> http_get(const std::string& base, const std::string& path, c
   MetricsRegistry metrics;
   client::Credentials credentials(config, process, clock);
   http::Loop loop(client::loop_options(config));
-  client::Client api(config, credentials, loop, loop, metrics, log, "cli");
+  client::Client api(config, credentials, loop, metrics, log, "cli");
   return api.raw_get(path, {.timeout = kGetTimeout});
 }
 

@@ -195,7 +195,7 @@ struct ServerClient::Impl {
       : config(std::move(client_config)),
         credentials(config, environment, clock),
         loop(client::loop_options(config)),
-        api(config, credentials, loop, loop, metrics, log, "local") {}
+        api(config, credentials, loop, metrics, log, "local") {}
 
   const client::ClientConfig config;
   const Logger log{stderr_sink(), LogLevel::Error};

@@ -98,13 +98,8 @@ int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
   const runtime::SystemPause pause;
   const runtime::Env env{clock, pause, metrics, log};
   client::Credentials credentials(*config, environment, clock);
-  // Two connections: a burst of calls never waits behind watches for a stream, nor the other way.
-  const auto loop_options = client::loop_options(*config);
-  http::Loop calls(loop_options);
-  auto watch_options = loop_options;
-  watch_options.thread_name = "mr-io-watch";
-  http::Loop watches(watch_options);
-  client::Client api(*config, credentials, calls, watches, metrics, log, "operator");
+  http::Loop loop(client::loop_options(*config));
+  client::Client api(*config, credentials, loop, metrics, log, "operator");
 
   SignalWaiter signal_waiter(
       signals, [&log](int signal) { log.info("stopping", {kv("signal", signal_name(signal))}); });

@@ -47,7 +47,7 @@ class DirectClientTest : public testing::Test {
     config_.token = "t";
     credentials_.emplace(config_, client::Environment{}, clock_);
     loop_.emplace(client::loop_options(config_));
-    client_.emplace(config_, *credentials_, *loop_, *loop_, metrics_, log_, "test");
+    client_.emplace(config_, *credentials_, *loop_, metrics_, log_, "test");
   }
 
   const SystemClock clock_;

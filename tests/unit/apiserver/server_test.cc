@@ -158,7 +158,7 @@ TEST_F(ServerTest, ServesOurClient) {
   client::Credentials credentials(config, {}, clock_);
   http::Loop loop(client::loop_options(config));
   MetricsRegistry metrics;
-  client::Client api(config, credentials, loop, loop, metrics, log_, "test");
+  client::Client api(config, credentials, loop, metrics, log_, "test");
   EXPECT_EQ(api.raw_get("/a%2Fb/c?x=1&y=a%20b+c", {}).value(), "GET /a/b/c x=1 y=a b c");
 
   auto logs = api.pod_logs({"ns", "stream"}, {}, {});

@@ -42,7 +42,7 @@ struct Fixture {
       : config(std::move(base)),
         credentials((config.server = url, config), {}, clock),
         loop(loop_options(config)),
-        client(config, credentials, loop, loop, metrics, Logger(sink), "test") {}
+        client(config, credentials, loop, metrics, Logger(sink), "test") {}
 
   ClientConfig config;
   SystemClock clock;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controllers/logic/labels.h"
+#include "controllers/logic/run_status.h"
 #include "kubeclient/base/time_format.h"
 #include "kubeclient/codec/json_writer.h"
 #include "tests/unit/logic/graph_world.h"
@@ -302,6 +303,23 @@ TEST(Graph, FirstCallsOfAGatewaysRunCostNoStatusUnlessTheyLast) {
   slow.advance(std::chrono::milliseconds(300));
   EXPECT_EQ(slow.reason(), "Running");
   EXPECT_EQ(slow.log, Texts{"call a/1"});
+}
+
+TEST(Graph, ProgressWaitsWhileTooMuchOfItIsWritten) {
+  GraphWorld w(steps(pod("a")));
+  w.run.metadata.annotations[kRevisionAnnotation] = w.revision.name;
+  w.may_report = false;
+  w.settle();
+  w.advance(std::chrono::seconds(30));
+  EXPECT_EQ(w.reason(), "") << "nothing but progress";
+  ASSERT_TRUE(w.plan().recheck.has_value());
+  EXPECT_LE(*w.plan().recheck, kReportAgain);
+  w.may_report = true;
+  EXPECT_TRUE(w.plan().reports);
+  w.may_report = false;
+  w.end_pod("a", 0);
+  w.settle();
+  EXPECT_EQ(w.reason(), "Succeeded") << "an end is no progress";
 }
 
 TEST(Graph, AJobIsMadeWithoutAStatusBesideIt) {

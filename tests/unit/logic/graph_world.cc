@@ -56,6 +56,7 @@ RunPlan GraphWorld::plan() {
   if (retried) input.retried = &*retried;
   input.calls = calls;
   input.last_create = last_create_;
+  input.may_report = may_report;
   input.create_failure = failure;
   input.looked = looked_;
   input.archive_held = archive_held_;

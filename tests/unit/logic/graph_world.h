@@ -30,7 +30,8 @@ class GraphWorld {
   std::map<std::string, CallState> calls;       ///< what this process knows of
   std::map<std::string, codec::Value> objects;  ///< by "<kind>/<name>"
   std::vector<api::ControllerRevision> archives;
-  int looks = 0;                         ///< at objects
+  int looks = 0;  ///< at objects
+  bool may_report = true;
   std::vector<std::string> log;          ///< "job a/1", "call a/1", "apply x", "run a/1", ...
   std::vector<CallOrder> orders;         ///< all calls begun
   std::optional<CreateFailure> failure;  ///< of the next plan alone

@@ -79,6 +79,7 @@ TEST(DecideWrite, Table) {
     const WriteDecision got = decide_write(c.before, c.after, ago(c.created), ago(c.written), kNow);
     EXPECT_EQ(got.now, c.now) << c.name;
     EXPECT_EQ(got.wait, c.wait) << c.name;
+    EXPECT_EQ(got.progress, c.now && &c.after != &done && &c.after != &retried) << c.name;
   }
 }
 

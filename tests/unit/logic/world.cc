@@ -222,6 +222,7 @@ JobPlan World::plan_for_job(const std::string& name, std::optional<CreateFailure
   }
   input.slots_seen = seen;
   input.alone = alone;
+  input.may_report = may_report;
   const auto written = job_writes_.find(job.metadata.uid);
   if (written != job_writes_.end()) input.last_status_write = written->second;
   input.pod_seen = pod_seen_[job.metadata.uid];

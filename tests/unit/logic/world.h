@@ -29,6 +29,7 @@ class World {
   Config config;
   bool expired = false;
   bool alone = false;  ///< there is no other Job controller
+  bool may_report = true;
   /// The Pipeline as a cache that lags has it; a live read shows it as it is.
   std::optional<crds::Pipeline> outdated;
   /// Decides about each Create before it is done; no value: let it pass.

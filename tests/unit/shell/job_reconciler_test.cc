@@ -87,7 +87,8 @@ class Bed final : public WriteObserver {
   runtime::Store<api::Service> services_store;
   runtime::Store<api::ControllerRevision> revisions;
   Caches caches{pipelines, runs, jobs, pods, deployments, services_store, revisions};
-  Services services{api, clock, log, metrics, events, alone()};
+  ProgressBudget progress{clock};
+  Services services{api, clock, log, metrics, events, alone(), progress};
   Actor actor{api, api, *this};
   Memory<JobMemory> memory;
   Memory<RunMemory> run_memory;

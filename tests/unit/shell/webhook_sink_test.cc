@@ -167,7 +167,8 @@ class WebhookSinkTest : public testing::Test, public WriteObserver {
   runtime::Store<api::Service> service_store_;
   runtime::Store<api::ControllerRevision> revisions_;
   Caches caches_{pipelines_, run_store_, jobs_, pods_, deployments_, service_store_, revisions_};
-  Services services_{client_, clock_, log_, metrics_, events_, {}};
+  ProgressBudget progress_{clock_};
+  Services services_{client_, clock_, log_, metrics_, events_, {}, progress_};
   Actor actor_{client_, writer_, *this};
   RevisionCache revision_cache_;
   std::atomic<bool> ready_{true};
