@@ -31,6 +31,8 @@ using runtime::Ref;
 
 /// Runs come and go in bursts; their Pipeline looks at them all at once, this much later.
 constexpr Duration kPipelineDelay = std::chrono::seconds(1);
+/// News of a pod or Job that has not ended: nobody waits for it, and its end is often next.
+constexpr Duration kCalmDelay = std::chrono::milliseconds(200);
 
 constexpr const char* kLeaseName = "millrace-operator";
 
@@ -131,7 +133,7 @@ struct Operator::Impl final : WriteObserver {
   /// gather the keys of all that ever happened.
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
   /// Tell the run that a Job or pod belongs to, if it says so.
-  void wake_run_of(const api::ObjectMeta& child);
+  void wake_run_of(const api::ObjectMeta& child, Duration delay = {});
   /// `left` has given up its place in its concurrency group: tell those that wait for one.
   void wake_queued(const crds::PipelineRun& left);
   /// A Pipeline came, changed or went: tell those whose steps start it, and those that start these.
@@ -328,13 +330,16 @@ void Operator::Impl::connect() {
   jobs.on_change([this](const auto& old, const auto& now) {
     const api::Job& job = latest(old, now);
     wake(job_queue, api::key_of(job.metadata));
-    wake_run_of(job.metadata);
+    const bool calm = now && !logic::is_finished(*now) && !now->metadata.deletion_timestamp;
+    wake_run_of(job.metadata, calm ? kCalmDelay : Duration::zero());
     if (!now) job_memory.forget(job.metadata.uid);
     if (now && logic::is_finished(*now)) release_run_of(now->metadata);
   });
   pods.on_change([this](const auto& old, const auto& now) {
     const api::Pod& pod = latest(old, now);
     const api::OwnerReference* owner = pod.metadata.controller_ref();
+    const bool calm = now && !logic::has_ended(*now) && !now->metadata.deletion_timestamp;
+    const Duration delay = calm ? kCalmDelay : Duration::zero();
     if (owner != nullptr && owner->kind == api::Job::kResource.kind) {
       // A pod that is gone before its Job was looked at must be remembered as having been there.
       if (!now) {
@@ -346,9 +351,9 @@ void Operator::Impl::connect() {
           });
         }
       }
-      wake(job_queue, {pod.metadata.ns, owner->name});
+      wake(job_queue, {pod.metadata.ns, owner->name}, delay);
     }
-    wake_run_of(pod.metadata);
+    wake_run_of(pod.metadata, delay);
     if (now && logic::has_ended(*now)) release_run_of(now->metadata);
   });
   const auto child_of_stream = [this](const auto& old, const auto& now) {
@@ -374,9 +379,9 @@ void Operator::Impl::wake(runtime::WorkQueue& queue, const ObjectKey& key, Durat
   if (working) queue.add_after(key, delay);
 }
 
-void Operator::Impl::wake_run_of(const api::ObjectMeta& child) {
+void Operator::Impl::wake_run_of(const api::ObjectMeta& child, Duration delay) {
   const ObjectKey run = run_of(child);
-  if (!run.name.empty()) wake(run_queue, run);
+  if (!run.name.empty()) wake(run_queue, run, delay);
 }
 
 void Operator::Impl::wake_queued(const crds::PipelineRun& left) {
@@ -440,6 +445,7 @@ void Operator::Impl::release_all() {
   for (const auto& pod : pods.store().list()) {
     if (logic::has_ended(*pod)) release_run_of(pod->metadata);
   }
+  runtime::return_free_memory();
 }
 
 void Operator::Impl::wrote(const api::ApiResource& resource, const std::string& json) {

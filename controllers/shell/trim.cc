@@ -44,13 +44,28 @@ void trim(crds::PipelineRun& run) {
   drop_copy(run.metadata);
   if (!logic::is_terminal(run)) return;
   run.metadata.annotations.clear();
+  // A run that a step started tells its parent; the Pipeline is found by spec.refPipeline.
+  auto& owners = run.metadata.owner_references;
+  std::erase_if(owners, [](const api::OwnerReference& owner) {
+    return owner.kind == crds::Pipeline::kResource.kind;
+  });
+  owners.shrink_to_fit();
+  // Whoever takes the run up again reads it live.
+  drop(run.spec.params);
+  run.spec.trigger = codec::Value();
+  drop(run.spec.approvals);
   crds::PipelineRunStatus& status = run.status;
+  drop(status.params);
+  status.archive.reset();
   drop(status.step_states);
   drop(status.steps_completed);
   status.retry_status.reset();
   drop(status.duration);
   drop(status.steps);
   status.cluster.reset();
+  std::erase_if(status.conditions, [](const api::Condition& condition) {
+    return condition.type == "Cancelled" && condition.status != "True";
+  });
   for (api::Condition& condition : status.conditions) {
     drop(condition.message);
     condition.last_transition_time.reset();

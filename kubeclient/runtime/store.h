@@ -68,11 +68,9 @@ class HashIndex {
       it->second.first = now;
       return;
     }
-    for (const T*& object : *it->second.more) {
-      if (object != old) continue;
-      object = now;
-      return;
-    }
+    // From the end: of many runs of a Pipeline it is the youngest that change.
+    auto& more = *it->second.more;
+    *std::find(more.rbegin(), more.rend(), old) = now;
   }
   void erase(std::uint64_t hash, const T* object) {
     const auto it = buckets_.find(hash);
