@@ -61,7 +61,11 @@ Action create_revision(const crds::Pipeline& pipeline, const Revision& revision)
 
 std::string chosen_revision(const crds::PipelineRun& run,
                             const std::vector<const api::Job*>& jobs) {
-  if (!run.status.pipeline_revision.empty()) return run.status.pipeline_revision;
+  const std::string& recorded = run.status.pipeline_revision;
+  // Before that, a status only says what its writer was about to use: another operator, which knew
+  // the pipeline before or after an edit, may have made the first Job meanwhile.
+  const bool begun = run.status.start_time || run.status.cluster;
+  if (begun && !recorded.empty()) return recorded;
   const std::string own = run.metadata.uid + "/";
   const std::string& frozen = run.metadata.annotation(kFrozenAnnotation);
   if (frozen.starts_with(own)) return frozen.substr(own.size());
@@ -69,6 +73,7 @@ std::string chosen_revision(const crds::PipelineRun& run,
     const std::string& name = job->metadata.annotation(kRevisionAnnotation);
     if (!name.empty()) return name;
   }
+  if (!recorded.empty()) return recorded;
   // The gateway chose when it made the run.
   if (!run.spec.trigger.is_null()) return run.metadata.annotation(kRevisionAnnotation);
   return {};

@@ -51,8 +51,8 @@ Result<Revision> read_revision(const api::ControllerRevision& object);
 /// The Create of `revision`, owned by `pipeline`.
 Action create_revision(const crds::Pipeline& pipeline, const Revision& revision);
 
-/// The name of the revision that `run` works from: its status, else (a crash came before the status
-/// write) what stands on it or on one of its `jobs`, else empty: it has not chosen yet.
+/// The name of the revision that `run` works from: that of its status once it has begun, else what
+/// stands on it or on one of its `jobs`, else what its status says, else empty: not chosen yet.
 std::string chosen_revision(const crds::PipelineRun& run, const std::vector<const api::Job*>& jobs);
 
 }  // namespace millrace::logic

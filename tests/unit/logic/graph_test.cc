@@ -353,6 +353,17 @@ TEST(Graph, TheRevisionStandsOnTheRunBeforeAnythingIsMade) {
   EXPECT_EQ(chosen_revision(w.run, {}), "");
 }
 
+TEST(Graph, TheFirstJobDecidesTheRevisionUnlessTheRunHasBegun) {
+  crds::PipelineRun run;
+  run.status.pipeline_revision = "p-after";  // of a status that only says what it waits for
+  api::Job job;
+  job.metadata.annotations[kRevisionAnnotation] = "p-before";
+  EXPECT_EQ(chosen_revision(run, {}), "p-after");
+  EXPECT_EQ(chosen_revision(run, {&job}), "p-before") << "made by another operator";
+  run.status.cluster.emplace();
+  EXPECT_EQ(chosen_revision(run, {&job}), "p-after") << "its steps are on record";
+}
+
 TEST(Graph, AnswersGoToLaterStepsAndSecretsStayReferences) {
   GraphWorld w(steps(http("a") + R"(,{"name":"b","dependsOn":["a"],"http":{"method":"put",
       "url":"http://s/{{ steps.a.response.body.id }}","headers":[{"name":"Authorization",
