@@ -19,15 +19,22 @@ using api::Pod;
 using crds::StepPhase;
 using crds::StepState;
 
-/// True when the pod was made for the Job of the run's attempt that its label names. The labels
-/// alone prove nothing: anybody may write them.
-bool is_pod_of_run(const RunInput& input, const Pod& pod) {
+/// True when the pod was made for a Job of the run's attempt that its label names, be it one that
+/// was deleted and made again since. The labels alone prove nothing: anybody may write them.
+bool names_run(const RunInput& input, const Pod& pod) {
   const api::ObjectMeta& run = input.run->metadata;
   const api::OwnerReference* owner = pod.metadata.controller_ref();
   if (owner == nullptr || owner->kind != Job::kResource.kind) return false;
   if (pod.metadata.label(kRunUidLabel) != run.uid) return false;
   const int attempt = std::atoi(pod.metadata.label(kAttemptLabel).c_str());
-  if (owner->name != job_name(run.name, run.uid, kBatchNode, attempt)) return false;
+  return owner->name == job_name(run.name, run.uid, kBatchNode, attempt);
+}
+
+/// The same, and the Job is the one there is now, if there is any.
+bool is_pod_of_run(const RunInput& input, const Pod& pod) {
+  if (!names_run(input, pod)) return false;
+  const api::ObjectMeta& run = input.run->metadata;
+  const api::OwnerReference* owner = pod.metadata.controller_ref();
   return std::all_of(input.jobs.begin(), input.jobs.end(), [&](const Job* job) {
     const bool same = job->metadata.name == owner->name && is_controlled_by(job->metadata, run.uid);
     return !same || job->metadata.uid == owner->uid;
@@ -204,9 +211,9 @@ Attempt observe_attempt(const RunInput& input, const std::vector<std::string>& a
   }
   const std::string number = std::to_string(attempt.number);
   for (const Pod* pod : input.pods) {
-    if (!is_pod_of_run(input, *pod)) continue;
+    if (!names_run(input, *pod)) continue;
     if (pod->metadata.label(kAttemptLabel) == number) {
-      add_pod(attempt, *pod, input.now);
+      if (is_pod_of_run(input, *pod)) add_pod(attempt, *pod, input.now);
     } else if (!has_ended(*pod) && !(lost_at(*pod) && input.now >= *lost_at(*pod))) {
       attempt.earlier_active = true;
     }

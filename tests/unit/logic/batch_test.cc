@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "controllers/logic/labels.h"
@@ -307,6 +308,27 @@ TEST(PlanBatch, DeletedJobIsLost) {
   w.erase("Pod", w.only_pod());
   w.settle();
   EXPECT_EQ(w.reason(), "JobLost");
+}
+
+TEST(PlanBatch, ARetryWaitsForThePodOfAJobThatWasMadeAgain) {
+  // Found by tests/sim: a user deleted the Job, another operator made it again.
+  World w = started(R"(,"maxRetryCount":1)");
+  const std::string uid = w.get<crds::PipelineRun>("r").metadata.uid;
+  w.put(R"({"kind":"Pod","metadata":{"name":"left","labels":{"millrace.dev/run":"r",
+    "millrace.dev/run-uid":")" +
+        uid + R"(","millrace.dev/attempt":"1"},"ownerReferences":[
+    {"apiVersion":"batch/v1","kind":"Job","name":")" +
+        w.names("Job").front() + R"(","uid":"before","controller":true}]}})");
+  w.set_status("Pod", "left", R"({"phase":"Running"})");
+  const auto pods = w.names("Pod");
+  w.fail_pod(*std::find_if(pods.begin(), pods.end(), [](auto& name) { return name != "left"; }), 0,
+             1);
+  w.advance(5s);
+  EXPECT_EQ(w.names("Job").size(), 1u);
+  EXPECT_FALSE(is_terminal(w.get<crds::PipelineRun>("r")));
+  w.erase("Pod", "left");
+  w.advance(5s);
+  EXPECT_EQ(w.names("Job").size(), 2u);
 }
 
 TEST(PlanBatch, StuckPodOfADeadNodeIsGivenUp) {
