@@ -61,6 +61,8 @@ struct Config {
 
   HttpConfig http;
   WebhookConfig webhook;
+  /// Into how many shards the work of a cluster is cut; the flag --shards beats it.
+  int shards = 1;
 
   bool operator==(const Config&) const = default;
   template <class V, class Self>
@@ -72,6 +74,11 @@ struct Config {
              .default_json = "\"millrace\""});
     v.field("http", self.http, {.doc = "Where HTTP steps may go, and how."});
     v.field("webhook", self.webhook, {.doc = "Where webhooks are taken."});
+    v.field("shards", self.shards,
+            {.doc = "Into how many parts the runs are cut, so that as many replicas share them.",
+             .min = 1,
+             .max = 16,
+             .default_json = "1"});
     v.field("imageCommands", self.image_commands,
             {.doc = "Local mode without a container engine: the command that stands for the entry "
                     "point of an image, by image."});

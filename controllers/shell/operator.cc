@@ -1,7 +1,9 @@
 #include "controllers/shell/operator.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <thread>
 
@@ -14,13 +16,14 @@
 #include "controllers/shell/job_reconciler.h"
 #include "controllers/shell/pipeline_reconciler.h"
 #include "controllers/shell/run_reconciler.h"
+#include "controllers/shell/shard_work.h"
 #include "controllers/shell/trial_reconciler.h"
 #include "controllers/shell/trim.h"
 #include "controllers/shell/webhook_sink.h"
 #include "kubeclient/base/metrics.h"
 #include "kubeclient/runtime/event_recorder.h"
 #include "kubeclient/runtime/informer.h"
-#include "kubeclient/runtime/leader.h"
+#include "kubeclient/runtime/shard_keeper.h"
 #include "kubeclient/runtime/work_queue.h"
 
 namespace millrace::shell {
@@ -55,10 +58,12 @@ runtime::InformerOptions<T> informer_options(const OperatorSettings& settings,
   return options;
 }
 
-runtime::LeaderOptions leader_options(const OperatorSettings& settings) {
-  runtime::LeaderOptions options;
+runtime::ShardOptions shard_options(const OperatorSettings& settings) {
+  runtime::ShardOptions options;
   options.lease = {settings.lease_namespace, kLeaseName};
+  options.shards = settings.shards;
   options.identity = settings.identity;
+  options.times = settings.lease_times;
   options.seed = settings.seed;
   return options;
 }
@@ -129,8 +134,10 @@ struct Operator::Impl final : WriteObserver {
   /// The same for all runs, once everything is listed: a pod whose Job was let go while the lists
   /// came in was kept, as its Job might still have followed.
   void release_all();
-  /// Tell a queue of `key`, if anybody works on it. A process that waits for the lease must not
-  /// gather the keys of all that ever happened.
+  /// The shard of a key of `queue`; nothing when its object is not there.
+  std::optional<int> shard_of(const runtime::WorkQueue& queue, const ObjectKey& key) const;
+  /// Tell a queue of `key`, if this process works on it. One that waits for the lease, or has other
+  /// shards, must not gather the keys of all that ever happened.
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
   /// Tell the run that a Job or pod belongs to, if it says so.
   void wake_run_of(const api::ObjectMeta& child, Duration delay = {});
@@ -138,21 +145,27 @@ struct Operator::Impl final : WriteObserver {
   void wake_queued(const crds::PipelineRun& left);
   /// A Pipeline came, changed or went: tell those whose steps start it, and those that start these.
   void wake_parents(const ObjectKey& child);
-  /// Tell the queues of all that there may be something to do about.
-  void wake_all();
+  /// The shard of `run` may be another one now: tell its Jobs if it is ours, and forget what we
+  /// know of it if not.
+  void moved(const crds::PipelineRun& run);
+  /// Tell the queues of all that there may be something to do about; in one shard, or in all of
+  /// ours.
+  void wake_all(std::optional<int> shard = {});
   /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
   /// nobody else may be at it already.
   void work(const std::stop_token& stop, const std::function<bool()>& leads);
-  /// From now on changes are told, and all there is to do is queued.
-  void begin_work();
+  /// From now on changes in `shard` are told, and all there is to do is queued.
+  void begin_work(int shard);
+  /// Wait until a shard is ours; false when `stop` came first.
+  bool wait_begun(const std::stop_token& stop);
   /// Look at everything again if the clock has jumped since the last look.
   void check_clock();
   /// Wait for `stop`; meanwhile look whether the clock has jumped.
   void wait(const std::stop_token& stop);
-  /// Of `step`: try to get the lease, if that is due; true once it is held, or not wanted.
-  bool take_lease();
-  /// Of `step`: renew it, if that is due; false when it is not.
-  bool keep_lease();
+  /// Of `step`: take, renew or give up leases, if that is due; false when it is not.
+  bool keep_leases();
+  /// The same until `stop`; an error when a lease was lost.
+  Result<void> hold_leases(const std::stop_token& stop);
   bool synced() const;
   bool wait_synced(const std::stop_token& stop) const;
 
@@ -197,26 +210,33 @@ struct Operator::Impl final : WriteObserver {
 
   std::atomic<bool> working{false};
   Duration clock_difference{};  ///< of wall and steady clock at the last look
+  std::mutex begun_lock;
+  std::condition_variable_any begun;
   // Of `step` only.
   SteadyTime next_clock_look{};
-  std::optional<runtime::LeaderElector> leader;
-  SteadyTime next_lease_look{};
+  std::optional<SteadyTime> next_lease_look;  ///< once the caches are synced
   bool lease_lost = false;
   std::atomic<std::int64_t> active_runs{0};
   runtime::WorkQueue pipeline_queue;
   runtime::WorkQueue run_queue;
   runtime::WorkQueue job_queue;
   runtime::WorkQueue trial_queue;
+  ShardWork shard_work;
   PipelineReconciler pipeline_reconciler;
   UserObjects user_objects;
   RunReconciler run_reconciler;
   JobReconciler job_reconciler;
   TrialReconciler trial_reconciler;
+  ShardedReconciler sharded_pipelines;
+  ShardedReconciler sharded_runs;
+  ShardedReconciler sharded_jobs;
+  ShardedReconciler sharded_trials;
   runtime::Controller pipeline_controller;
   runtime::Controller run_controller;
   runtime::Controller job_controller;
   runtime::Controller trial_controller;
   std::optional<WebhookSink> webhook_sink;
+  std::optional<runtime::ShardKeeper> keeper;  ///< none without leader election
 };
 
 Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
@@ -248,6 +268,8 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       run_queue(queue_options(settings, "run"), env.clock, env.metrics),
       job_queue(queue_options(settings, "job"), env.clock, env.metrics),
       trial_queue(queue_options(settings, "trial"), env.clock, env.metrics),
+      shard_work(caches, calls, run_memory, pipeline_memory, env,
+                 {settings.shards, settings.drain_timeout, [this](int k) { begin_work(k); }}),
       pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones,
                           trial_queue),
       user_objects(api_reader, api_writer),
@@ -256,12 +278,25 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       job_reconciler(services, caches, actor, job_memory, run_memory, run_queue),
       trial_reconciler(services, caches, api_writer, user_objects, pipeline_memory, revision_cache,
                        pipeline_queue),
-      pipeline_controller({.name = "pipeline", .workers = 2}, pipeline_queue, pipeline_reconciler,
+      sharded_pipelines(pipeline_reconciler, shard_work.gate(),
+                        [this](const ObjectKey& key) { return shard_work.of_pipeline(key); }),
+      sharded_runs(run_reconciler, shard_work.gate(),
+                   [this](const ObjectKey& key) { return shard_work.of_run(key); }),
+      sharded_jobs(job_reconciler, shard_work.gate(),
+                   [this](const ObjectKey& key) { return shard_work.of_job(key); }),
+      sharded_trials(trial_reconciler, shard_work.gate(),
+                     [this](const ObjectKey& key) { return shard_work.of_pipeline(key); }),
+      pipeline_controller({.name = "pipeline", .workers = 2}, pipeline_queue, sharded_pipelines,
                           env),
-      run_controller({.name = "run", .workers = settings.workers}, run_queue, run_reconciler, env),
-      job_controller({.name = "job", .workers = settings.workers}, job_queue, job_reconciler, env),
-      trial_controller({.name = "trial", .workers = 1}, trial_queue, trial_reconciler, env) {
+      run_controller({.name = "run", .workers = settings.workers}, run_queue, sharded_runs, env),
+      job_controller({.name = "job", .workers = settings.workers}, job_queue, sharded_jobs, env),
+      trial_controller({.name = "trial", .workers = 1}, trial_queue, sharded_trials, env) {
+  MR_CHECK(settings.shards == 1 || settings.leader_elect);
   connect();
+  run_reconciler.may_call = [this](const auto& run) { return shard_work.may_call(run); };
+  if (settings.leader_elect) {
+    keeper.emplace(reader, writer, shard_options(settings), env, shard_work);
+  }
   if (!settings.webhooks) return;
   WebhookSinkOptions sink_options;
   sink_options.config = *settings.webhooks;
@@ -300,13 +335,19 @@ void Operator::Impl::connect() {
     if (old && now && old->metadata.generation == now->metadata.generation) return;
     wake_parents(key);
     for (const auto& run : runs.store().by_index(kByPipeline, index_value(key.ns, key.name))) {
-      if (!logic::is_settled(*run)) wake(run_queue, api::key_of(run->metadata));
+      if (logic::is_settled(*run)) continue;
+      wake(run_queue, api::key_of(run->metadata));
+      if (shard_work.many()) moved(*run);  // perhaps by this change
     }
   });
   runs.on_change([this](const auto& old, const auto& now) {
     const crds::PipelineRun& run = latest(old, now);
     active_runs += count_active(now) - count_active(old);
     wake(run_queue, api::key_of(run.metadata));
+    // A Job may have been seen before its run, and before its shard was known.
+    const bool may_move =
+        shard_work.many() && now && (!old || shard_work.of(*old) != shard_work.of(*now));
+    if (may_move && !logic::is_settled(*now)) moved(*now);
     if (!now) run_memory.forget(run.metadata.uid);
     if (now) release(*now);
     // A run that is a step of another, and those that wait for a place in its group.
@@ -375,8 +416,28 @@ void Operator::Impl::connect() {
                        [this] { return static_cast<double>(active_runs); });
 }
 
+std::optional<int> Operator::Impl::shard_of(const runtime::WorkQueue& queue,
+                                            const ObjectKey& key) const {
+  if (&queue == &run_queue) return shard_work.of_run(key);
+  if (&queue == &job_queue) return shard_work.of_job(key);
+  return shard_work.of_pipeline(key);
+}
+
 void Operator::Impl::wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay) {
-  if (working) queue.add_after(key, delay);
+  if (!working) return;
+  if (shard_work.many()) {
+    const std::optional<int> shard = shard_of(queue, key);
+    if (!shard || !shard_work.gate().owns(*shard)) return;
+  }
+  queue.add_after(key, delay);
+}
+
+void Operator::Impl::moved(const crds::PipelineRun& run) {
+  if (!shard_work.gate().owns(shard_work.of(run))) return shard_work.forget(run);
+  const std::string uid = index_value(run.metadata.ns, run.metadata.uid);
+  for (const auto& job : jobs.store().by_index(kByRunUid, uid)) {
+    if (!logic::is_finished(*job)) wake(job_queue, api::key_of(job->metadata));
+  }
 }
 
 void Operator::Impl::wake_run_of(const api::ObjectMeta& child, Duration delay) {
@@ -405,16 +466,18 @@ void Operator::Impl::wake_parents(const ObjectKey& child) {
   }
 }
 
-void Operator::Impl::wake_all() {
+void Operator::Impl::wake_all(std::optional<int> shard) {
+  const auto wanted = [&](const auto& object) { return !shard || shard_work.of(object) == *shard; };
   for (const auto& pipeline : pipelines.store().list()) {
-    wake(pipeline_queue, api::key_of(pipeline->metadata));
+    if (wanted(*pipeline)) wake(pipeline_queue, api::key_of(pipeline->metadata));
   }
   for (const auto& run : runs.store().list()) {
-    if (!logic::is_settled(*run)) wake(run_queue, api::key_of(run->metadata));
+    if (!logic::is_settled(*run) && wanted(*run)) wake(run_queue, api::key_of(run->metadata));
   }
   for (const auto& job : jobs.store().list()) {
     const bool expires = job->spec.ttl_seconds_after_finished.has_value();
-    if (expires || !logic::is_finished(*job)) wake(job_queue, api::key_of(job->metadata));
+    const bool open = expires || !logic::is_finished(*job);
+    if (open && wanted(*job)) wake(job_queue, api::key_of(job->metadata));
   }
 }
 
@@ -483,18 +546,28 @@ void Operator::Impl::wait(const std::stop_token& stop) {
   while (env.pause.wait(kClockCheck, stop)) check_clock();
 }
 
-void Operator::Impl::begin_work() {
+void Operator::Impl::begin_work(int shard) {
   // In this order: what changes from now on is told, what changed before is in the stores.
-  working = true;
-  wake_all();
-  clock_difference = difference(env.clock);
+  const bool first = !working;
+  if (first) clock_difference = difference(env.clock);
+  {
+    const std::lock_guard lock(begun_lock);
+    working = true;
+  }
+  begun.notify_all();
+  wake_all(shard);
+  if (!first) return;
   env.log.info("reconciling", {kv("pipelines", std::uint64_t{pipelines.store().size()}),
                                kv("runs", std::uint64_t{runs.store().size()})});
 }
 
+bool Operator::Impl::wait_begun(const std::stop_token& stop) {
+  std::unique_lock lock(begun_lock);
+  return begun.wait(lock, stop, [this] { return working.load(); });
+}
+
 void Operator::Impl::work(const std::stop_token& stop, const std::function<bool()>& leads) {
   events.start();
-  begin_work();
   pipeline_controller.start();
   run_controller.start();
   job_controller.start();
@@ -509,22 +582,20 @@ void Operator::Impl::work(const std::stop_token& stop, const std::function<bool(
   events.stop(deadline);
 }
 
-bool Operator::Impl::take_lease() {
-  if (!settings.leader_elect) return true;
-  if (!leader) leader.emplace(reader, writer, leader_options(settings), env);
-  const SteadyTime now = env.clock.steady();
-  if (now < next_lease_look) return false;
-  const std::optional<Duration> wait = leader->try_acquire({});
-  next_lease_look = now + wait.value_or(runtime::LeaseTimes{}.renew_every);
-  return !wait;
-}
-
-bool Operator::Impl::keep_lease() {
-  if (!leader || env.clock.steady() < next_lease_look) return false;
-  const Result<Duration> next = leader->renew({});
+bool Operator::Impl::keep_leases() {
+  if (lease_lost || !next_lease_look || env.clock.steady() < *next_lease_look) return false;
+  const Result<Duration> next = keeper->step({});
   lease_lost = !next.ok();
   if (next.ok()) next_lease_look = env.clock.steady() + *next;
   return true;
+}
+
+Result<void> Operator::Impl::hold_leases(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    MR_ASSIGN(const Duration next, keeper->step(stop));
+    env.pause.wait(next, stop);
+  }
+  return {};
 }
 
 bool Operator::Impl::wait_synced(const std::stop_token& stop) const {
@@ -552,12 +623,14 @@ Operator::~Operator() = default;
 
 bool Operator::ready() const { return impl_->synced(); }
 
+std::string Operator::note() const { return impl_->keeper ? impl_->keeper->blocked() : ""; }
+
 delivery::DeliverySink* Operator::deliveries() {
   return impl_->webhook_sink ? &*impl_->webhook_sink : nullptr;
 }
 
 bool Operator::working() const { return impl_->working; }
-bool Operator::leading() const { return impl_->leader && impl_->leader->leading(); }
+bool Operator::holds(int shard) const { return impl_->keeper && impl_->keeper->holds(shard); }
 bool Operator::lease_lost() const { return impl_->lease_lost; }
 
 int Operator::parts() { return 14; }
@@ -571,11 +644,18 @@ bool Operator::step(int part) {
   });
   if (part < number) return did;
   if (!o.working) {
-    if (!o.synced() || !o.take_lease()) return false;
-    o.release_all();
-    o.begin_work();
+    if (!o.synced()) return false;
+    if (!o.next_lease_look) {
+      o.release_all();
+      o.next_lease_look = o.env.clock.steady();
+    }
+    if (!o.keeper) {
+      o.begin_work(0);
+    } else {
+      o.keep_leases();
+    }
     o.next_clock_look = o.env.clock.steady() + kClockCheck;
-    return true;
+    return o.working;
   }
   switch (part - number) {
     case 0:
@@ -589,7 +669,7 @@ bool Operator::step(int part) {
     case 4:
       return o.events.work_once();
     case 5:
-      return o.keep_lease();
+      return o.keeper && o.keep_leases();
     default:
       break;
   }
@@ -603,7 +683,7 @@ SteadyTime Operator::next_due() const {
   const Impl& o = *impl_;
   SteadyTime next = SteadyTime::max();
   o.each_informer([&](const auto& informer) { next = std::min(next, informer.next_due()); });
-  if (o.leader) next = std::min(next, o.next_lease_look);
+  if (o.keeper && o.next_lease_look) next = std::min(next, *o.next_lease_look);
   if (!o.working) return next;
   for (const auto* queue : {&o.pipeline_queue, &o.run_queue, &o.job_queue, &o.trial_queue}) {
     if (const auto due = queue->next_due()) next = std::min(next, *due);
@@ -639,31 +719,33 @@ OperatorEnd Operator::run(const std::stop_token& stop) {
   // Caches fill while another one leads, so that a take-over starts at once.
   if (!o.wait_synced(stop)) return OperatorEnd::Stopped;
   o.release_all();
-  if (!o.settings.leader_elect) {
+  if (!o.keeper) {
+    o.begin_work(0);
     o.work(stop, [] { return true; });
     return OperatorEnd::Stopped;
   }
-  runtime::LeaderElector leader(o.reader, o.writer, leader_options(o.settings), o.env);
-  if (!leader.acquire(stop).ok()) return OperatorEnd::Stopped;
 
-  // The lease is renewed until the workers have drained; then it is given up.
+  // Leases are renewed until the workers have drained; then they are given up.
   std::stop_source hold_stop;
   std::stop_source work_stop;
   const std::stop_callback forward(stop, [&] { work_stop.request_stop(); });
+  const std::stop_callback close(work_stop.get_token(), [&] { o.keeper->take_no_more(); });
   Result<void> held;
   std::thread holder([&] {
     runtime::name_this_thread("mr-lease");
-    held = leader.hold(hold_stop.get_token());
+    held = o.hold_leases(hold_stop.get_token());
     work_stop.request_stop();
   });
-  o.work(work_stop.get_token(), [&] { return leader.leading(); });
+  if (o.wait_begun(work_stop.get_token())) {
+    o.work(work_stop.get_token(), [&] { return o.keeper->leading(); });
+  }
   hold_stop.request_stop();
   holder.join();
   if (!held.ok()) {
     o.env.log.error("the lease is lost", {kv("error", held.error())});
     return OperatorEnd::LeaseLost;
   }
-  leader.release();
+  o.keeper->release();
   return OperatorEnd::Stopped;
 }
 

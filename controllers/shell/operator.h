@@ -14,6 +14,7 @@
 #include "kubeclient/base/result.h"
 #include "kubeclient/client/client.h"
 #include "kubeclient/runtime/env.h"
+#include "kubeclient/runtime/lease_plan.h"
 
 namespace millrace::delivery {
 class DeliverySink;
@@ -26,7 +27,9 @@ struct OperatorSettings {
   int workers = 4;                      ///< threads of each busy controller
   bool leader_elect = true;
   std::string lease_namespace = "millrace-system";
-  std::string identity;  ///< unique among operators; holder of the lease and of events
+  int shards = 1;                   ///< into how many the work is cut; more than 1: leader_elect
+  runtime::LeaseTimes lease_times;  ///< of each shard's Lease
+  std::string identity;             ///< unique among operators; holder of the lease and of events
   std::string zone_dir = "/usr/share/zoneinfo";
   std::chrono::seconds drain_timeout{10};
   std::uint32_t seed = 0;  ///< of all jitter; 0: random
@@ -55,6 +58,8 @@ class Operator {
 
   /// The caches are synced; any thread.
   bool ready() const;
+  /// What somebody who looks at a ready operator should know, or empty; any thread.
+  std::string note() const;
 
   /// Makes runs of webhooks while `run` goes on, leader or not; null without settings.webhooks. Any
   /// thread.
@@ -68,10 +73,10 @@ class Operator {
   /// either. What a client throws passes through; then, and once the lease is lost, only destroy
   /// this.
   bool step(int part);
-  /// Of `step`: the controllers are at work / this process leads, by the clock / it has noticed
-  /// that it does no longer.
+  /// Of `step`: the controllers are at work / this process holds the shard, by the clock / it has
+  /// noticed that it lost one.
   bool working() const;
-  bool leading() const;
+  bool holds(int shard) const;
   bool lease_lost() const;
   /// When some part has something to do by time alone; now or earlier while one can go on at once.
   SteadyTime next_due() const;

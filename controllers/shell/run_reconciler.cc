@@ -71,9 +71,41 @@ bool starts_runs(const logic::Revision& revision) {
   });
 }
 
+/// A call is begun that the cached run has on record already: this process has just taken over.
+/// Perhaps the answer is on record too by now.
+bool resumes_call(const crds::PipelineRun& run, const RunPlan& plan) {
+  return !plan.calls.empty() && !plan.status && !run.status.conditions.empty();
+}
+
+constexpr Duration kPlaceRecheck = std::chrono::milliseconds(50);
+
 bool is_stream(const crds::Pipeline& pipeline) { return pipeline.spec.stream_job.has_value(); }
 
 }  // namespace
+
+/// The right to take a place in a group, from the look at who has one to the write that takes it:
+/// of two workers, one may have looked before the other stood in line, and be overtaken by it.
+class RunReconciler::Place {
+ public:
+  Place(Guarded<std::set<std::string>>& deciding, const crds::PipelineRun& run)
+      : deciding_(deciding) {
+    const std::string& group = run.status.concurrency_group;
+    if (group.empty() || run.status.start_time) return;
+    name_ = run.metadata.ns + "/" + group;
+    taken_ = !deciding_.lock()->insert(name_).second;
+  }
+  ~Place() {
+    if (!name_.empty() && !taken_) deciding_.lock()->erase(name_);
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  bool taken() const { return taken_; }  ///< by another worker
+
+ private:
+  Guarded<std::set<std::string>>& deciding_;
+  std::string name_;
+  bool taken_ = false;
+};
 
 RunReconciler::RunReconciler(const Services& services, const Caches& caches, Actor& actor,
                              Memory<RunMemory>& memory, RevisionCache& revisions,
@@ -97,6 +129,8 @@ Result<runtime::Outcome> RunReconciler::reconcile(const ObjectKey& key,
     if (calls_ != nullptr) calls_->forget_run(gathered.run->metadata.uid);
     return runtime::Done{};
   }
+  const Place place(deciding_, *gathered.run);
+  if (place.taken()) return runtime::RequeueAfter{kPlaceRecheck};
   gather_cached(*gathered.run, gathered);
   MR_ASSIGN(RunPlan first, plan(gathered, context.stop));
   return act(gathered, std::move(first), context.stop);
@@ -277,7 +311,8 @@ Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& s
   constexpr int kMostRounds = 12;
   for (int round = 0; round < kMostRounds; ++round) {
     LiveParts needed = plan.needs_live;
-    needed.workload |= !gathered.live.workload && repeats_create(gathered.memory, plan);
+    needed.workload |= !gathered.live.workload &&
+                       (repeats_create(gathered.memory, plan) || resumes_call(*gathered.run, plan));
     if (!needed.any() && plan.needs_objects.empty()) return plan;
     if (needed.any()) MR_TRY(gather_live(needed, gathered, stop));
     for (const logic::ObjectRef& ref : plan.needs_objects) {
@@ -382,6 +417,7 @@ Result<void> RunReconciler::make_calls(const crds::PipelineRun& run, const RunPl
   if (calls_ == nullptr) return {};
   const std::string& uid = run.metadata.uid;
   for (const std::string& key : todo.forget_calls) calls_->forget(uid, key);
+  if (may_call && !may_call(run)) return {};
   const ObjectKey name = api::key_of(run.metadata);
   for (const logic::CallOrder& order : todo.calls) {
     MR_TRY(calls_->begin(

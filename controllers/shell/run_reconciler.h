@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "controllers/shell/revision_cache.h"
 #include "controllers/shell/services.h"
 #include "controllers/shell/user_objects.h"
+#include "kubeclient/base/guarded.h"
 #include "kubeclient/runtime/controller.h"
 
 namespace millrace::shell {
@@ -28,7 +30,13 @@ class RunReconciler final : public runtime::Reconciler {
   Result<runtime::Outcome> reconcile(const ObjectKey& key,
                                      const runtime::ReconcileContext& context) override;
 
+  /// Whether new calls of a run may be begun; without it all may. A call that is on record and not
+  /// begun is begun by whoever looks at the run next.
+  std::function<bool(const crds::PipelineRun&)> may_call;
+
  private:
+  class Place;
+
   /// All that is observed of one run; owns what the planner's input points to.
   struct Gathered;
 
@@ -54,6 +62,7 @@ class RunReconciler final : public runtime::Reconciler {
   UserObjects& objects_;
   CallMaker* calls_;  ///< null: this process makes none
   runtime::WorkQueue& queue_;
+  Guarded<std::set<std::string>> deciding_;  ///< groups in which a place is being taken
 };
 
 }  // namespace millrace::shell

@@ -7,6 +7,7 @@
 #include "kubeclient/base/metrics.h"
 #include "kubeclient/codec/json_reader.h"
 #include "kubeclient/runtime/object_body.h"
+#include "kubeclient/runtime/shard_plan.h"
 
 namespace millrace::runtime {
 namespace {
@@ -15,9 +16,11 @@ namespace {
 struct LeasePatch {
   struct Meta {
     std::string resource_version;
+    std::map<std::string, std::string> annotations;
     template <class V, class Self>
     static void describe(V& v, Self& self) {
       v.field("resourceVersion", self.resource_version);
+      v.field("annotations", self.annotations);
     }
   };
   Meta metadata;
@@ -29,8 +32,10 @@ struct LeasePatch {
   }
 };
 
-std::string patch_body(const api::Lease& old, api::Lease::Spec spec) {
-  return codec::encode(LeasePatch{{old.metadata.resource_version}, std::move(spec)});
+std::string patch_body(const api::Lease& old, api::Lease::Spec spec,
+                       std::map<std::string, std::string> annotations = {}) {
+  return codec::encode(
+      LeasePatch{{old.metadata.resource_version, std::move(annotations)}, std::move(spec)});
 }
 
 }  // namespace
@@ -97,7 +102,8 @@ Result<void> LeaderElector::write(LeaseMove move, const std::stop_token& stop) {
                                  std::chrono::milliseconds(1));
   }
   // One slow call must leave time for a second one.
-  const auto options = call(stop, std::min(timeout, options_.times.renew_deadline / 2));
+  const auto options = call(
+      stop, std::min(timeout, options_.times.renew_deadline / 2 / std::max(1, options_.shards)));
   api::Lease::Spec spec =
       next_lease_spec(view_, options_.identity, env_.clock.now(), options_.times);
   Result<std::string> text = fail(Code::Bug, "not called");
@@ -105,17 +111,52 @@ Result<void> LeaderElector::write(LeaseMove move, const std::stop_token& stop) {
     api::Lease lease;
     lease.metadata.ns = options_.lease.ns;
     lease.metadata.name = options_.lease.name;
+    lease.metadata.annotations = annotations(move);
     lease.spec = std::move(spec);
     text =
         writer_.create_text(api::Lease::kResource, options_.lease.ns, create_body(lease), options);
   } else {
     text = writer_.patch_text(api::Lease::kResource, options_.lease, client::PatchType::Merge,
-                              patch_body(*view_.lease, std::move(spec)), {}, options);
+                              patch_body(*view_.lease, std::move(spec), annotations(move)), {},
+                              options);
   }
   MR_TRY(text);
   MR_ASSIGN(api::Lease lease, codec::decode<api::Lease>(*text));
   note(std::move(lease));
   lead_since(start);
+  return {};
+}
+
+/// What a new holder writes beside the spec; nothing where the lease says so already.
+std::map<std::string, std::string> LeaderElector::annotations(LeaseMove move) const {
+  std::map<std::string, std::string> out;
+  if (move != LeaseMove::Create && move != LeaseMove::Take) return out;
+  const int known = view_.lease ? shards_of(*view_.lease) : 1;
+  if (known != options_.shards) out[kShardsAnnotation] = std::to_string(options_.shards);
+  const bool wanted = view_.lease && !view_.lease->metadata.annotation(kWantedByAnnotation).empty();
+  if (wanted) out[kWantedByAnnotation] = "";
+  return out;
+}
+
+Result<void> LeaderElector::take(const std::stop_token& stop) {
+  const LeaseMove move = plan_lease(view_, options_.identity, env_.clock.steady(), options_.times);
+  if (move == LeaseMove::Wait) return fail(Code::Conflict, "held by \"" + holder() + "\"");
+  MR_TRY(write(move, stop));
+  if (!leading()) return fail(Code::Timeout, "the answer came too late");
+  problem_ = kInTime;
+  env_.log.info("leading", {kv("lease", options_.lease), kv("identity", options_.identity)});
+  return {};
+}
+
+Result<void> LeaderElector::ask(const std::stop_token& stop) {
+  if (!view_.lease) return {};
+  MR_ASSIGN(const std::string text,
+            writer_.patch_text(api::Lease::kResource, options_.lease, client::PatchType::Merge,
+                               patch_body(*view_.lease, view_.lease->spec,
+                                          {{kWantedByAnnotation, options_.identity}}),
+                               {}, call(stop, options_.times.retry * 2)));
+  MR_ASSIGN(api::Lease lease, codec::decode<api::Lease>(text));
+  note(std::move(lease));
   return {};
 }
 

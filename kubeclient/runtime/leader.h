@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -25,6 +26,9 @@ struct LeaderOptions {
   std::string identity;  ///< of this process; must differ between any two that ever run
   LeaseTimes times = {};
   std::uint32_t seed = 0;
+  /// Of how many shards this Lease is one; written on it. As many Leases may have to be renewed by
+  /// one thread, so a call gets a share of the time only.
+  int shards = 1;
 };
 
 /// Holds a Lease. Leadership is judged by the steady clock: a process that was paused finds that
@@ -51,6 +55,15 @@ class LeaderElector {
   /// One renewal; the first is due `renew_every` after the lease was got. Gives when the next is
   /// due. Errors: as of `hold`.
   Result<Duration> renew(const std::stop_token& stop);
+  /// The pieces that ShardKeeper is made of. Read the lease, without more.
+  Result<void> look(const std::stop_token& stop) { return read(stop); }
+  /// Make the lease ours, as it was read last; ok when this process leads. Errors: Conflict,
+  /// AlreadyExists (somebody was faster), those of calls.
+  Result<void> take(const std::stop_token& stop);
+  /// Write on the lease of somebody else that this process wants it.
+  Result<void> ask(const std::stop_token& stop);
+  /// As read or written last; of the electing thread.
+  const LeaseView& view() const { return view_; }
   /// Give the lease up, if held; the next candidate takes over at once.
   void release();
 
@@ -69,6 +82,7 @@ class LeaderElector {
 
   Result<void> read(const std::stop_token& stop);
   Result<void> write(LeaseMove move, const std::stop_token& stop);
+  std::map<std::string, std::string> annotations(LeaseMove move) const;
   Result<void> claim(const std::stop_token& stop);
   Error lost(Code code, const std::string& why);
   client::CallOptions call(const std::stop_token& stop, Duration timeout) const;

@@ -4,6 +4,10 @@
 
 namespace millrace::runtime {
 
+LeaseTimes lease_times(Duration duration) {
+  return {duration, duration * 2 / 3, duration / 3, duration * 2 / 15};
+}
+
 LeaseMove plan_lease(const LeaseView& view, const std::string& self, SteadyTime now,
                      const LeaseTimes& times) {
   if (!view.lease) return LeaseMove::Create;

@@ -17,6 +17,9 @@ struct LeaseTimes {
   Duration retry = std::chrono::seconds(2);            ///< after a failure, and while waiting
 };
 
+/// The same proportions for another duration.
+LeaseTimes lease_times(Duration duration);
+
 /// What a candidate knows of the lease.
 struct LeaseView {
   std::optional<api::Lease> lease;  ///< as read last; none: it does not exist

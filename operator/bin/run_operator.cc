@@ -44,6 +44,8 @@ shell::OperatorSettings settings_of(const cli::OperatorOptions& options) {
   settings.workers = options.workers;
   settings.leader_elect = options.leader_elect;
   settings.lease_namespace = options.lease_namespace;
+  settings.shards = options.shards;
+  settings.lease_times = runtime::lease_times(options.lease_duration);
   settings.identity = identity();
   settings.config = options.config;
   if (!options.config.webhook.address.empty()) settings.webhooks = options.config.webhook;
@@ -125,7 +127,8 @@ int run_operator(const cli::OperatorOptions& options, const Clock& clock) {
         [&]() -> Result<> {
           if (engine.ready()) return {};
           return fail(Code::Unavailable, "the caches are not synced yet");
-        });
+        },
+        [&] { return engine.note(); });
     routes.push_back(deliveries_route(deliveries));
     auto started = gateway::Gateway::start(web_options, std::move(routes), log);
     if (!started.ok()) {

@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "crds/custom_resource.h"
+#include "kubeclient/base/duration.h"
 #include "operator/cli/cluster_commands.h"
 #include "operator/cli/command_tree.h"
 #include "operator/cli/completion.h"
@@ -32,6 +33,7 @@ struct Arguments {
   std::string webhook_address;
   std::string log_level = "info";
   bool leader_elect = false;
+  std::string lease_duration = "15s";
   ValidateRequest validate;
   PreviewRequest preview;
   std::string output = "text";
@@ -91,6 +93,18 @@ void add_operator(CLI::App& root, Arguments& args) {
   app->add_option("--lease-namespace", args.op.lease_namespace, "Namespace of that Lease.")
       ->type_name("NAME")
       ->default_str("millrace-system");
+  app->add_option("--lease-duration", args.lease_duration,
+                  "How long others wait for a holder that is silent: 3s to 10m, whole seconds. It "
+                  "renews three times as often.")
+      ->type_name("DURATION")
+      ->default_str("15s");
+  app->add_option("--shards", args.op.shards,
+                  "Cut the runs into so many shards, each behind a Lease of its own, so that as "
+                  "many operators share the work. Beats `shards` of the configuration; the same "
+                  "in all of them.")
+      ->type_name("N")
+      ->check(CLI::Range(1, 16))
+      ->default_str("1");
   app->add_option("--log-level", args.log_level, "Least level of log lines, which go to stderr.")
       ->type_name("debug|info|warn|error|off")
       ->default_str("info");
@@ -315,6 +329,19 @@ int run_operator(const Environment& env, const std::string& path, const CLI::App
     }
     args.op.config = *std::move(config);
   }
+  if (app.count("--shards") == 0 && args.op.leader_elect) args.op.shards = args.op.config.shards;
+  if (args.op.shards > 1 && !args.op.leader_elect) {
+    return usage_error(env, path, "--shards: needs --leader-elect");
+  }
+  const auto duration = parse_duration(args.lease_duration);
+  const Duration lease = duration.value_or(Duration::zero());
+  if (lease < std::chrono::seconds(3) || lease > std::chrono::minutes(10) ||
+      lease % std::chrono::seconds(1) != Duration::zero()) {
+    return usage_error(env, path,
+                       "--lease-duration: \"" + args.lease_duration +
+                           "\" is not a length of whole seconds from 3s to 10m");
+  }
+  args.op.lease_duration = lease;
   if (app.count("--webhook-address") > 0) {
     const auto webhooks = parse_listen_address(args.webhook_address);
     if (!webhooks.ok()) {

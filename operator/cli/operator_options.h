@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controllers/logic/config.h"
+#include "kubeclient/base/clock.h"
 #include "kubeclient/base/log.h"
 #include "kubeclient/base/result.h"
 
@@ -33,6 +34,8 @@ struct OperatorOptions {
   std::optional<ListenAddress> metrics = ListenAddress{.host = {}, .port = 8080};
   bool leader_elect = false;
   std::string lease_namespace = "millrace-system";
+  int shards = 1;  ///< into how many the runs are cut; more than 1 only with leader_elect
+  Duration lease_duration = std::chrono::seconds(15);  ///< others wait so long for a silent holder
   LogLevel log_level = LogLevel::Info;
   std::string config_file;  ///< path; empty: `config` holds the defaults
   logic::Config config;

@@ -73,8 +73,9 @@ class Gateway {
 using HealthCheck = std::function<Result<>()>;
 
 /// `/metrics` (Prometheus text), `/healthz` and `/readyz` (200 "ok", or 503 and the reason).
-/// `registry` outlives the gateway.
+/// `registry` outlives the gateway. What `note` gives, if anything, is said after the "ok" of
+/// `/readyz`.
 std::vector<Route> operator_routes(const MetricsRegistry& registry, HealthCheck healthy,
-                                   HealthCheck ready);
+                                   HealthCheck ready, std::function<std::string()> note = {});
 
 }  // namespace millrace::gateway

@@ -5,16 +5,16 @@
 namespace millrace::gateway {
 namespace {
 
-Response health_response(const HealthCheck& check) {
+Response health_response(const HealthCheck& check, const std::string& note = {}) {
   const Result<> health = check();
-  if (health.ok()) return {.body = "ok\n"};
+  if (health.ok()) return {.body = note.empty() ? "ok\n" : "ok: " + note + "\n"};
   return {.status = 503, .body = health.error().message + "\n"};
 }
 
 }  // namespace
 
 std::vector<Route> operator_routes(const MetricsRegistry& registry, HealthCheck healthy,
-                                   HealthCheck ready) {
+                                   HealthCheck ready, std::function<std::string()> note) {
   std::vector<Route> routes;
   routes.push_back({"/metrics", [&registry] {
                       // Source: Prometheus text exposition format 0.0.4.
@@ -22,7 +22,9 @@ std::vector<Route> operator_routes(const MetricsRegistry& registry, HealthCheck 
                                       .body = registry.text()};
                     }});
   routes.push_back({"/healthz", [check = std::move(healthy)] { return health_response(check); }});
-  routes.push_back({"/readyz", [check = std::move(ready)] { return health_response(check); }});
+  routes.push_back({"/readyz", [check = std::move(ready), note = std::move(note)] {
+                      return health_response(check, note ? note() : std::string());
+                    }});
   return routes;
 }
 

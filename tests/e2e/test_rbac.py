@@ -142,6 +142,26 @@ def test_an_operator_of_one_namespace_does_everything_there(kube, confined, star
     assert_nothing_was_denied(operator, audit, kube.namespace, "")
 
 
+def test_operators_of_one_namespace_share_the_work_with_rights_in_that_one_only(kube, confined, start_operator, audit, web):
+    ports = [free_ports(1) for _ in range(2)]
+    operators = [start_operator(kube, kubeconfig=confined, leader_elect=True, config={"shards": 3, **webhook_config(port)},
+                                args=["--lease-namespace", kube.namespace]) for port in ports]
+    kube.wait_list("lease", "", lambda found: len(found) == 3 and len({each["spec"]["holderIdentity"] for each in found}) == 2, "shared")
+    names = [f"r{n}" for n in range(12)]
+    approved = {"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "asks"}, "spec": {"steps": [{"name": "ok", "approval": {"message": "fine?"}}]}}
+    kube.apply([pipeline(), stream(), run("up", "s"), approved, run("asked", "asks"), *(run(name) for name in names)])
+    for name in names:
+        kube.wait_run(name)
+    kube.patch("pipelinerun", "asked", {"spec": {"approvals": [{"step": "ok", "decision": "Approve", "by": "me"}]}})
+    kube.wait_completed("asked", "Succeeded")
+    kube.wait_condition("pipelinerun", "up", "Succeeded", "True")
+    run_graph(kube, f"http://127.0.0.1:{ports[1]}/webhook", web)
+    for operator in operators:
+        assert operator.metric("millrace_shards_held") >= 1
+        assert operator.stop() == 0
+        assert_nothing_was_denied(operator, audit, kube.namespace, "")
+
+
 def test_an_operator_of_one_namespace_sees_nothing_of_another(kube, confined, start_operator):
     elsewhere = Kube(kube.cluster, f"{kube.namespace}-b")
     kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": elsewhere.namespace}})

@@ -108,6 +108,7 @@ class Simulation {
   int crashes_ = 0;
   bool nested_ = false;
   bool lease_ = false;  ///< the operators contend for a lease
+  int shards_ = 1;      ///< or for so many
   bool calm_ = false;
 };
 
@@ -153,8 +154,10 @@ void Simulation::choose() {
   if (habits_.clock) auditor_.graphs().expect_jumps();
   user_ =
       std::make_unique<User>(honest_, clock_, auditor_, kubelet_, random_.split(), trace_, habits_);
-  const int count = random_.chance(350) ? 2 : 1;
+  int count = random_.chance(350) ? 2 : 1;
   lease_ = random_.chance(count > 1 ? 500 : 150);
+  if (lease_ && random_.chance(500)) shards_ = random_.between(2, 4);
+  if (shards_ > 1 && random_.chance(500)) ++count;
   if (count > 1) user_->expect_company();
   if (count > 1) auditor_.expect_company();
   for (int i = 0; i < count; ++i) {
@@ -201,6 +204,7 @@ void Simulation::start(Process& process) {
   shell::OperatorSettings settings;
   settings.leader_elect = lease_;
   settings.lease_namespace = "default";
+  settings.shards = shards_;
   settings.identity = process.name + "-" + std::to_string(generation_);
   settings.seed = static_cast<std::uint32_t>(random_.next() | 1);
   settings.config.run_unmanaged_jobs = habits_.jobs;
@@ -257,13 +261,16 @@ bool Simulation::step(Process& process) {
   return false;
 }
 
-/// Whoever thinks that it leads is the only one, at every moment.
+/// Whoever thinks that it holds a shard is the only one, at every moment.
 void Simulation::judge_leaders() {
-  int leaders = 0;
-  for (const auto& process : processes_) {
-    if (process->oper && process->oper->leading()) ++leaders;
+  if (!lease_) return;
+  for (int shard = 0; shard < shards_; ++shard) {
+    int leaders = 0;
+    for (const auto& process : processes_) {
+      if (process->oper && process->oper->holds(shard)) ++leaders;
+    }
+    if (leaders > 1) auditor_.complain("two operators hold shard " + std::to_string(shard));
   }
-  if (leaders > 1) auditor_.complain("two operators lead at once");
 }
 
 bool Simulation::move_world() {

@@ -61,6 +61,32 @@ TEST(Cli, OperatorFlagsBecomeOptions) {
       {"lease namespace", {"--lease-namespace", "x"}, {}, with([](auto& o) {
          o.lease_namespace = "x";
        })},
+      {"shards", {"--leader-elect", "--shards", "3"}, {}, with([](auto& o) {
+         o.leader_elect = true;
+         o.shards = 3;
+       })},
+      {"lease duration", {"--lease-duration", "1m"}, {}, with([](auto& o) {
+         o.lease_duration = std::chrono::minutes(1);
+       })},
+      {"shards of the file", {"--leader-elect", "--config", "shards.yaml"}, {}, with([](auto& o) {
+         o.config_file = "shards.yaml";
+         o.config.shards = 4;
+         o.leader_elect = true;
+         o.shards = 4;
+       })},
+      {"the flag beats the file",
+       {"--leader-elect", "--config", "shards.yaml", "--shards=2"},
+       {},
+       with([](auto& o) {
+         o.config_file = "shards.yaml";
+         o.config.shards = 4;
+         o.leader_elect = true;
+         o.shards = 2;
+       })},
+      {"a laptop with the cluster's file", {"--config", "shards.yaml"}, {}, with([](auto& o) {
+         o.config_file = "shards.yaml";
+         o.config.shards = 4;
+       })},
       {"log level", {"--log-level", "debug"}, {}, with([](auto& o) {
          o.log_level = LogLevel::Debug;
        })},
@@ -72,9 +98,10 @@ TEST(Cli, OperatorFlagsBecomeOptions) {
   for (const auto& c : cases) {
     std::vector<std::string> line{"operator"};
     line.insert(line.end(), c.flags.begin(), c.flags.end());
-    const Outcome got = run_line(
-        line,
-        {.files = {{"conf.yaml", "adapterImages: {outputApi: img:1}"}}, .variables = c.variables});
+    const Outcome got =
+        run_line(line, {.files = {{"conf.yaml", "adapterImages: {outputApi: img:1}"},
+                                  {"shards.yaml", "shards: 4"}},
+                        .variables = c.variables});
     EXPECT_EQ(got.code, 0) << c.name << ": " << got.err;
     ASSERT_TRUE(got.started.has_value()) << c.name;
     EXPECT_TRUE(*got.started == c.want) << c.name;
@@ -107,6 +134,11 @@ TEST(Cli, WrongLinesNameTheCure) {
       {"value missing", {"operator", "--workers"}, 2, "--workers"},
       {"no number", {"operator", "--workers", "many"}, 2, "--workers"},
       {"out of range", {"operator", "--workers", "65"}, 2, "64"},
+      {"too many shards", {"operator", "--shards", "17"}, 2, "16"},
+      {"shards alone", {"operator", "--shards", "2"}, 2, "--shards: needs --leader-elect"},
+      {"a short lease", {"operator", "--lease-duration", "2s"}, 2, "from 3s to 10m"},
+      {"a lease of odd length", {"operator", "--lease-duration", "3500ms"}, 2, "from 3s to 10m"},
+      {"no length", {"operator", "--lease-duration", "soon"}, 2, "--lease-duration"},
       {"no such level", {"operator", "--log-level", "loud"}, 2, "--log-level"},
       {"address without port",
        {"operator", "--metrics-address", "localhost"},

@@ -142,5 +142,105 @@ TEST_F(OperatorTest, what_ended_runs_leave_is_not_cached_in_whatever_order_the_l
   }
 }
 
+/// Processes that share the work, stepped in turn; nothing takes time but what the clock says.
+class ShardedOperators : public OperatorTest {
+ protected:
+  struct Process {
+    std::unique_ptr<MetricsRegistry> metrics;
+    std::unique_ptr<Operator> oper;
+    std::uint64_t ended() const {
+      return metrics->counter("millrace_runs_total", "", {{"outcome", "succeeded"}}).value();
+    }
+    std::int64_t held() const { return metrics->gauge("millrace_shards_held", "").value(); }
+  };
+
+  ShardedOperators() {
+    create({"", "v1", "namespaces", "Namespace", false}, "",
+           Value::object({{"metadata", Value::object({{"name", "ns"}})}}));
+    create(crds::Pipeline::kResource, "ns",
+           Value::parse(R"({"metadata":{"name":"p"},"spec":{"steps":[
+               {"name":"w","wait":{"duration":"1s"}}]}})")
+               .value());
+  }
+  void start(int shards) {
+    Process process;
+    process.metrics = std::make_unique<MetricsRegistry>();
+    OperatorSettings settings;
+    settings.lease_namespace = "ns";
+    settings.shards = shards;
+    settings.identity = "op" + std::to_string(all_.size());
+    settings.seed = static_cast<std::uint32_t>(all_.size()) + 1;
+    process.oper = std::make_unique<Operator>(client_, client_, settings,
+                                              runtime::Env{clock_, pause_, *process.metrics, log_});
+    all_.push_back(std::move(process));
+  }
+  void make_runs(int count) {
+    for (int i = 0; i < count; ++i, ++made_) {
+      create(crds::PipelineRun::kResource, "ns",
+             Value::object({{"metadata", Value::object({{"name", "r" + std::to_string(made_)}})},
+                            {"spec", Value::object({{"refPipeline", "p"}})}}));
+    }
+  }
+  void pass(Duration length) {
+    const SteadyTime end = clock_.steady() + length;
+    while (clock_.steady() < end) {
+      for (bool did = true; did;) {
+        did = false;
+        for (Process& process : all_) {
+          for (int part = 0; process.oper && part < Operator::parts(); ++part) {
+            did = process.oper->step(part) || did;
+          }
+        }
+        did = api_.work_once() || did;
+      }
+      clock_.advance(std::chrono::milliseconds(100));
+    }
+  }
+
+  std::vector<Process> all_;
+  int made_ = 0;
+};
+
+TEST_F(ShardedOperators, SharesOfTheRunsAreWorkedOnByTheirOwnersAndByAnotherAfterADeath) {
+  using namespace std::chrono_literals;
+  for (int i = 0; i < 3; ++i) start(3);
+  pass(5s);
+  for (const Process& process : all_) ASSERT_EQ(process.held(), 1);
+  make_runs(30);
+  pass(5s);
+  std::uint64_t sum = 0;
+  for (const Process& process : all_) {
+    EXPECT_GT(process.ended(), 0U);
+    sum += process.ended();
+  }
+  EXPECT_EQ(sum, 30U) << "each run's end was written once";
+
+  all_[1].oper.reset();
+  make_runs(30);
+  pass(3s);
+  const std::uint64_t of_others = all_[0].ended() + all_[2].ended() + all_[1].ended();
+  EXPECT_LT(of_others, 60U) << "those of the dead one wait";
+  pass(17s);
+  EXPECT_EQ(all_[0].ended() + all_[2].ended() + all_[1].ended(), 60U);
+  EXPECT_EQ(all_[0].held() + all_[2].held(), 3);
+}
+
+TEST_F(ShardedOperators, RunsGoOnWhileAShardIsGivenToOneThatComes) {
+  using namespace std::chrono_literals;
+  start(2);
+  pass(5s);
+  ASSERT_EQ(all_[0].held(), 2);
+  start(2);
+  for (int i = 0; i < 20; ++i) {
+    make_runs(2);
+    pass(700ms);
+  }
+  pass(5s);
+  EXPECT_EQ(all_[0].held(), 1);
+  EXPECT_EQ(all_[1].held(), 1);
+  EXPECT_GT(all_[1].ended(), 0U);
+  EXPECT_EQ(all_[0].ended() + all_[1].ended(), 40U);
+}
+
 }  // namespace
 }  // namespace millrace::shell

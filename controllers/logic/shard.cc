@@ -1,0 +1,21 @@
+#include "controllers/logic/shard.h"
+
+#include "kubeclient/base/hash.h"
+
+namespace millrace::logic {
+
+int shard_of(std::string_view name, int count) {
+  return static_cast<int>(stable_hash(name) % static_cast<std::uint64_t>(count));
+}
+
+std::string shard_name(const crds::PipelineRun& run, const crds::Pipeline* pipeline) {
+  const bool grouped = pipeline != nullptr && pipeline->spec.concurrency.has_value();
+  if (grouped || !run.status.concurrency_group.empty()) return run.metadata.ns;
+  const bool stream = pipeline != nullptr
+                          ? pipeline->spec.stream_job.has_value()
+                          : run.status.cluster && !run.status.cluster->deployment_names.empty();
+  if (stream) return run.metadata.ns + "/" + run.spec.ref_pipeline;
+  return run.metadata.uid;
+}
+
+}  // namespace millrace::logic
