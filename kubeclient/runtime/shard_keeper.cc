@@ -55,8 +55,10 @@ bool ShardKeeper::all_held() const {
 }
 
 void ShardKeeper::note_held() {
-  gauge_.set(std::count_if(shards_.begin(), shards_.end(),
-                           [](const Shard& shard) { return shard.seen.held; }));
+  const auto held = std::count_if(shards_.begin(), shards_.end(),
+                                  [](const Shard& shard) { return shard.seen.held; });
+  gauge_.set(held);
+  for (const Shard& shard : shards_) shard.elector->share_time(static_cast<int>(held));
 }
 
 Result<Duration> ShardKeeper::step(const std::stop_token& stop) {

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.cluster_only("local mode has one operator")
 
 LEASE = "millrace-operator"
 SHARDS = 3
-DURATION = 6  # of a lease [s]
+DURATION = 12  # of a lease [s]; shorter ones are lost on a machine that is busy
 LOOK = 2  # how late a look at a lease may be, on a busy machine [s]
 
 
