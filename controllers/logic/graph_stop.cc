@@ -54,10 +54,9 @@ bool Graph::stop(Unit& unit, const char* reason, const std::string& message) {
   if (state.state == StepPhase::Pending) {
     const bool last = node_of(unit).group == Group::Finally;
     if (!stands(unit) && last && state.attempt > 1 && state.retries > 0) {
-      // It has failed, and the next attempt comes too late.
+      // It has failed, and the attempt it waits for comes too late. That keeps its number: a step
+      // never goes back to an earlier one.
       const std::string why = state.waiting ? ": " + state.waiting->message : "";
-      --state.attempt;
-      --state.retries;
       end_failed(unit, reason, message + why, input_.now);
       return true;
     }

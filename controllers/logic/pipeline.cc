@@ -301,9 +301,9 @@ PipelinePlan plan_pipeline(const PipelineInput& input) {
     plan.status = std::move(status);
   } else if (!(status == pipeline.status)) {
     plan.usage_differs = true;
-    const Time due = input.usage_changed.value_or(input.now) +
-                     std::chrono::duration_cast<Time::duration>(kUsageDelay);
-    if (input.now >= due) {
+    const Time since = input.usage_changed.value_or(input.now);
+    const Time due = since + std::chrono::duration_cast<Time::duration>(kUsageDelay);
+    if (input.now >= due || input.now < since) {  // or the clock was set back
       plan.status = std::move(status);
     } else {
       plan.recheck = std::min<Duration>(plan.recheck.value_or(Duration::max()), due - input.now);

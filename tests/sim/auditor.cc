@@ -370,8 +370,11 @@ void Auditor::judge_run_end(const crds::PipelineRun& run) {
   const bool good = is_true(run.status.conditions, "Succeeded");
   const std::string reason = reason_of(run.status.conditions, "Succeeded");
   std::map<int, std::string> best;  // attempt → how its pods ended
+  std::set<int> failed_again;  // attempts whose Job or pod a user took away, and the new one failed
   for (const auto& [uid, pod] : pods_) {
     if (pod.run_uid != run.metadata.uid || pod.job_uid.empty()) continue;
+    const bool again = remade_.contains(pod.job_uid) || remade_.contains(pod.uid);
+    if (again && pod.phase != "Succeeded") failed_again.insert(pod.attempt);
     std::string& phase = best[pod.attempt];
     if (phase != "Succeeded") phase = pod.phase;
   }
@@ -388,7 +391,8 @@ void Auditor::judge_run_end(const crds::PipelineRun& run) {
   }
   const bool program = reason == "Fail" || reason == "Evicted";
   if (!good && program && !is_true(run.status.conditions, "Cancelled")) {
-    if (last != 0 && best[last] == "Succeeded") {
+    // The end of a pod that was taken away unread is nobody's knowledge.
+    if (last != 0 && best[last] == "Succeeded" && !failed_again.contains(last)) {
       complain("run " + name + " failed (" + reason + "), its last pod did not");
     }
     if (last < run.spec.max_retry_count + 1) {

@@ -168,7 +168,7 @@ TEST(GraphFound, AFinallyStepInItsBackoffWhenTheTimeIsOverHasFailed) {
   w.advance(std::chrono::seconds(31));
   EXPECT_EQ(w.state("f").state, crds::StepPhase::Failed);
   EXPECT_EQ(w.state("f").reason, "FinallyTimeout");
-  EXPECT_EQ(w.state("f").attempt, 1) << "the second never began";
+  EXPECT_EQ(w.state("f").attempt, 2) << "which never began; no step goes back an attempt";
   EXPECT_NE(w.state("f").message.find("exited with code 3"), std::string::npos);
   EXPECT_EQ(w.reason(), "StepFailed");
   EXPECT_TRUE(w.ended());

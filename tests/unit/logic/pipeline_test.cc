@@ -243,6 +243,12 @@ TEST(PlanPipeline, ShortRunsCauseNoWrite) {
   EXPECT_FALSE(plan.status.has_value());
   EXPECT_TRUE(plan.usage_differs);
   EXPECT_EQ(plan.recheck, kUsageDelay);
+  {
+    Scene back = scene;  // the clock is set back before the time is up
+    back.usage_changed = back.now;
+    back.now -= 36min;
+    EXPECT_TRUE(back.plan().status.has_value()) << "not 36 minutes later";
+  }
   scene.settle();
   scene.now += 5s;
   scene.end_run(scene.runs[0]);
