@@ -83,7 +83,7 @@ TEST(Completion, BashCompletes) {
       {"begun flag", {"millrace", "operator", "--log"}, "--log-level "},
       {"flag after other flags",
        {"millrace", "operator", "--workers", "3", "--lease"},
-       "--lease-namespace "},
+       "--lease-duration --lease-namespace "},
       {"choices of a flag",
        {"millrace", "operator", "--log-level", ""},
        "debug error info off warn "},
