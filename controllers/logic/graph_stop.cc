@@ -31,7 +31,16 @@ bool Graph::stop_all(bool last, const char* reason, const std::string& message) 
     Unit& unit = *units_[i];
     if (!meant(unit) || !is_matrix(unit) || !quiet) continue;
     if (unit.state.state != StepPhase::Running) continue;
-    end_failed(unit, reason, message, input_.now);
+    // All of it had succeeded before the time was over: steps may have been built on that.
+    const std::vector<std::size_t> all = combinations(unit.node);
+    const bool good = !all.empty() && std::all_of(all.begin(), all.end(), [&](std::size_t one) {
+      return units_[one]->state.state == StepPhase::Succeeded;
+    });
+    if (good) {
+      watch_matrix(unit);
+    } else {
+      end_failed(unit, reason, message, input_.now);
+    }
   }
   return quiet;
 }

@@ -155,6 +155,20 @@ TEST(GraphFound, AFinallyMatrixThatIsNotDoneInTimeEnds) {
   }
 }
 
+TEST(GraphFound, AMatrixThatSucceededUnreadBeforeTheTimeWasOverHasSucceeded) {
+  GraphWorld w(R"({"steps":[{"name":"m","container":{"image":"i"},"matrix":{"params":{"x":[1,2]}}},
+      {"name":"b","dependsOn":["m"],"container":{"image":"i"}}]})");
+  w.run.spec.timeout = std::chrono::minutes(1);
+  w.settle();
+  w.end_pod("m.0", 0);
+  w.end_pod("m.1", 0);
+  w.now += std::chrono::minutes(2);
+  w.settle();
+  EXPECT_EQ(w.state("m").state, crds::StepPhase::Succeeded) << w.states();
+  EXPECT_EQ(w.state("b").state, crds::StepPhase::Skipped);
+  EXPECT_EQ(w.reason(), "RunTimeout");
+}
+
 TEST(GraphFound, AFinallyStepInItsBackoffWhenTheTimeIsOverHasFailed) {
   GraphWorld w(R"({"steps":[{"name":"a","container":{"image":"i"}}],
       "finally":[{"name":"f","container":{"image":"i"},
