@@ -726,6 +726,7 @@ OperatorEnd Operator::run(const std::stop_token& stop) {
   }
 
   // Leases are renewed until the workers have drained; then they are given up.
+  o.keeper->renew_on_threads();
   std::stop_source hold_stop;
   std::stop_source work_stop;
   const std::stop_callback forward(stop, [&] { work_stop.request_stop(); });

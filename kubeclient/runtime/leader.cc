@@ -102,8 +102,7 @@ Result<void> LeaderElector::write(LeaseMove move, const std::stop_token& stop) {
                                  std::chrono::milliseconds(1));
   }
   // One slow call must leave time for a second one.
-  const auto options =
-      call(stop, std::min(timeout, options_.times.renew_deadline / 2 / std::max(1, sharing_)));
+  const auto options = call(stop, std::min(timeout, options_.times.renew_deadline / 2));
   api::Lease::Spec spec =
       next_lease_spec(view_, options_.identity, env_.clock.now(), options_.times);
   Result<std::string> text = fail(Code::Bug, "not called");

@@ -60,8 +60,6 @@ class LeaderElector {
   Result<void> take(const std::stop_token& stop);
   /// Write on the lease of somebody else that this process wants it.
   Result<void> ask(const std::stop_token& stop);
-  /// The electing thread has to renew so many Leases in the time of one: a call gets its part only.
-  void share_time(int leases) { sharing_ = leases; }
   /// As read or written last; of the electing thread.
   const LeaseView& view() const { return view_; }
   /// Give the lease up, if held; the next candidate takes over at once.
@@ -97,7 +95,6 @@ class LeaderElector {
   Jitter jitter_;
   // Of the electing thread only.
   LeaseView view_;
-  int sharing_ = 1;
   std::string told_;         ///< the holder that the log has heard of
   bool complained_ = false;  ///< the log has heard that the lease cannot be acquired
   std::string problem_ = kInTime;

@@ -1,6 +1,7 @@
 #include "kubeclient/runtime/shard_keeper.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "kubeclient/base/log.h"
@@ -55,10 +56,8 @@ bool ShardKeeper::all_held() const {
 }
 
 void ShardKeeper::note_held() {
-  const auto held = std::count_if(shards_.begin(), shards_.end(),
-                                  [](const Shard& shard) { return shard.seen.held; });
-  gauge_.set(held);
-  for (const Shard& shard : shards_) shard.elector->share_time(static_cast<int>(held));
+  gauge_.set(std::count_if(shards_.begin(), shards_.end(),
+                           [](const Shard& shard) { return shard.seen.held; }));
 }
 
 Result<Duration> ShardKeeper::step(const std::stop_token& stop) {
@@ -66,21 +65,40 @@ Result<Duration> ShardKeeper::step(const std::stop_token& stop) {
   if (stop.stop_requested()) return Duration::zero();
   release_left();
   if (!closing_) {
-    if (!all_held() && env_.clock.steady() >= look_due_) look(stop);
+    if (!all_held() && env_.clock.steady() >= look_due_) MR_TRY(look(stop));
     if (std::exchange(plan_due_, false)) follow(stop);
   }
   return next_due();
 }
 
+/// All that are due about now together, so that they stay together: each has the whole time of a
+/// renewal then, however many there are.
 Result<void> ShardKeeper::renew(const std::stop_token& stop) {
+  const SteadyTime now = env_.clock.steady();
+  std::vector<Shard*> batch;
+  bool due = false;
   for (Shard& shard : shards_) {
-    if (!shard.seen.held || env_.clock.steady() < shard.renew_due) continue;
-    MR_ASSIGN(const Duration next, shard.elector->renew(stop));
-    if (stop.stop_requested()) return {};
-    shard.renew_due = env_.clock.steady() + next;
-    shard.seen.view = shard.elector->view();
-    plan_due_ = true;  // somebody may have asked for it
+    if (!shard.seen.held || shard.renew_due > now + options_.times.renew_every / 2) continue;
+    batch.push_back(&shard);
+    due = due || shard.renew_due <= now;
   }
+  if (!due) return {};
+  std::vector<Result<Duration>> next(batch.size(), Duration::zero());
+  const auto renew_one = [&](std::size_t i) { next[i] = batch[i]->elector->renew(stop); };
+  {
+    std::vector<std::jthread> helpers;  // joined by their end
+    for (std::size_t i = 1; threads_ && i < batch.size(); ++i) {
+      helpers.emplace_back([&renew_one, i] { renew_one(i); });
+    }
+    for (std::size_t i = 0; i < (threads_ ? 1 : batch.size()); ++i) renew_one(i);
+  }
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    MR_TRY(next[i]);
+    if (stop.stop_requested()) return {};
+    batch[i]->renew_due = now + *next[i];  // a slow call must not make the next one late
+    batch[i]->seen.view = batch[i]->elector->view();
+  }
+  plan_due_ = true;  // somebody may have asked for one
   return {};
 }
 
@@ -103,11 +121,12 @@ void ShardKeeper::complain(const ObjectKey& lease, const Error& error) {
                 {kv("lease", lease), kv("code", to_string(error.code)), kv("error", error)});
 }
 
-void ShardKeeper::look(const std::stop_token& stop) {
+Result<void> ShardKeeper::look(const std::stop_token& stop) {
   bool good = true;
   for (std::size_t k = 0; k < shards_.size() && !stop.stop_requested(); ++k) {
     Shard& shard = shards_[k];
     if (shard.seen.held) continue;
+    MR_TRY(renew(stop));  // looks at many may take longer than a lease
     const auto read = shard.elector->look(stop);
     if (!read.ok()) {
       complain(shard_lease(options_.lease, static_cast<int>(k)), read.error());
@@ -129,6 +148,7 @@ void ShardKeeper::look(const std::stop_token& stop) {
   look_due_ =
       env_.clock.steady() + jitter_.between(options_.times.retry, options_.times.retry * 6 / 5);
   plan_due_ = true;
+  return {};
 }
 
 /// Where the work was cut into more shards than ours, others may still hold those.

@@ -35,7 +35,8 @@ struct ShardOptions {
   std::uint32_t seed = 0;
 };
 
-/// With one shard this is a leader election. All but the queries is of one thread.
+/// With one shard this is a leader election. All but the queries is of one thread, which others
+/// help while it renews.
 class ShardKeeper {
  public:
   /// `env.metrics` gets millrace_shards_held, and what LeaderElector has, for each lease.
@@ -44,6 +45,9 @@ class ShardKeeper {
   ShardKeeper(const ShardKeeper&) = delete;
   ShardKeeper& operator=(const ShardKeeper&) = delete;
 
+  /// From now on renew several leases at the same time, on threads: one slow call must not cost the
+  /// others. Without it one after the other, for programs without threads.
+  void renew_on_threads() { threads_ = true; }
   /// Do all that is due: renew, look, take, ask, give up. Gives how long until something is due
   /// again. Errors (Conflict, Timeout): a lease was lost that had not been given up; the process
   /// should end.
@@ -69,7 +73,7 @@ class ShardKeeper {
 
   Result<void> renew(const std::stop_token& stop);
   void release_left();
-  void look(const std::stop_token& stop);
+  Result<void> look(const std::stop_token& stop);
   void read_beyond(const std::stop_token& stop);
   void follow(const std::stop_token& stop);
   void take(int index, const std::stop_token& stop);
@@ -88,6 +92,7 @@ class ShardKeeper {
   std::vector<Shard> shards_;
   std::vector<std::unique_ptr<LeaderElector>> beyond_;  ///< leases of a larger number than ours
   SteadyTime look_due_{};
+  bool threads_ = false;
   bool plan_due_ = false;
   bool complained_ = false;
   std::atomic<bool> closing_{false};

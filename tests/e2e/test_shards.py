@@ -157,7 +157,7 @@ def test_a_group_of_one_at_a_time_is_one_at_a_time_among_three(kube, three):
         "concurrency": {"group": "only", "limit": 1}, "steps": [{"name": "w", "wait": {"duration": "100ms"}}]}} for n in range(3)])
     kube.apply([run(f"r{n}", f"g{n % 3}") for n in range(24)])
     runs = wait_all(kube, 24, timeout=150)
-    spans = sorted((parse_time(s["startedAt"]), parse_time(s["endedAt"]), each["metadata"]["name"])
+    spans = sorted((parse_time(s["startedAt"]), parse_time(s["finishedAt"]), each["metadata"]["name"])
                    for each in runs for s in each["status"]["stepStates"])
     over = [(a, b) for a, b in zip(spans, spans[1:]) if b[0] < a[1]]
     assert not over, over

@@ -222,6 +222,30 @@ TEST_F(ShardKeeperTest, AShardBeyondOursBlocksUntilItsHolderIsGone) {
   EXPECT_GE(clock.steady() - start, 15s);
 }
 
+TEST_F(ShardKeeperTest, ThreadsRenewAllThatIsDueAboutNowAtOnce) {
+  Replica& a = add("a");
+  a.keeper.renew_on_threads();
+  ASSERT_TRUE(pass(10s, [&] { return a.held.size() == 3; }));
+  pass(30s);
+  const auto patches = api.calls("patch").size();
+  clock.advance(a.due - clock.steady());
+  ASSERT_TRUE(a.keeper.step({}).ok());
+  EXPECT_EQ(api.calls("patch").size(), patches + 3);
+  EXPECT_EQ(a.keeper.step({}).value(), 5s);
+}
+
+TEST_F(ShardKeeperTest, LooksThatTakeLongDoNotHoldUpRenewals) {
+  Replica& a = add("a");
+  ASSERT_TRUE(pass(10s, [&] { return a.held.size() == 3; }));
+  Replica& b = add("b");
+  ASSERT_TRUE(pass(10s, [&] { return b.held.size() == 1; }));
+  for (int round = 0; round < 20; ++round) {
+    api.during_next("get", [this] { clock.advance(4s); });
+    pass(4s);
+  }
+  EXPECT_FALSE(a.dead || b.dead);
+}
+
 TEST_F(ShardKeeperTest, GoesOnWhenTheServerIsAwayForAMoment) {
   Replica& a = add("a");
   api.fail_next("get", error_of(Code::Unavailable), 5);
