@@ -59,7 +59,7 @@ FOREIGN = {
     "spdlog/": ("kubeclient/base",),
     "fmt/": ("kubeclient/base",),
     "CLI/": ("operator/cli",),
-    "boost/": ("operator/gateway", "local/apiserver"),
+    "boost/": ("operator/gateway", "local/apiserver", "kubeclient/http"),
     "sqlite3": ("local/storage",),
 }
 # Parts of one component in several .cc files: they include foreign headers, and only this folder's server includes them.
