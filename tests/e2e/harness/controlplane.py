@@ -51,11 +51,18 @@ class Component:
             time.sleep(0.01)
 
     def start(self):
-        """Starts it again, as it was."""
+        """Starts it again, as it was. One that ends at once is started again, for a while: the kernel may still be closing the
+        sockets of one that was killed, and its port is in use until then."""
         folder = self.cluster.directory
-        with open(folder / f"{self.name}.log", "ab") as log:
-            self._child = subprocess.Popen(self._command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                           start_new_session=True)
+        for left in reversed(range(20)):
+            with open(folder / f"{self.name}.log", "ab") as log:
+                self._child = subprocess.Popen(self._command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                               start_new_session=True)
+            try:
+                code = self._child.wait(0.5)
+            except subprocess.TimeoutExpired:
+                break
+            assert left, f"{self.name} ends at once with {code}; its log says why"
         self._pid_file.write_text(f"{self._child.pid} {_started(self._child.pid)}")
 
     @contextlib.contextmanager
