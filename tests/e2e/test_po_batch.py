@@ -418,7 +418,8 @@ def test_a_job_that_somebody_deleted_is_not_made_again_for_the_same_attempt(kube
     kube.apply([pipeline(outcomes={1: "hang"}), run(maxRetryCount=1)])
     going = kube.wait("pipelinerun", "r", lambda item: item.get("status", {}).get("cluster", {}).get("buildName"), "its Job recorded")
     kube.delete("job", going["status"]["cluster"]["buildName"])
-    done = kube.wait_run("r")
+    # A first process of a container takes no TERM before it has said how: then the pod has its grace period of 30 s.
+    done = kube.wait_run("r", timeout=75)
     [first] = done["status"]["retryStatus"]["historyBuild"]
     assert first["reason"] in ("JobLost", "PodDeleted", "PodLost")
     assert first["buildName"] == going["status"]["cluster"]["buildName"] != done["status"]["cluster"]["buildName"]
