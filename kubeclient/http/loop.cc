@@ -250,9 +250,11 @@ Result<Response> Loop::call(Request request, std::stop_token stop, SteadyTime de
 Result<std::unique_ptr<Stream>> Loop::open(Request request, const StreamLimits& limits,
                                            std::stop_token stop, SteadyTime deadline) {
   MR_TRY(check(request));
+  // On its own: the lock lives as long as its statement, and take() locks too.
+  const std::size_t capacity = impl_->state.lock()->options.stream_buffer;
   auto stream = std::make_unique<StreamTransfer>(
-      std::move(request), deadline, limits, impl_->state.lock()->options.stream_buffer,
-      impl_->take(), [this](std::unique_ptr<Line> line) { impl_->give_back(std::move(line)); });
+      std::move(request), deadline, limits, capacity, impl_->take(),
+      [this](std::unique_ptr<Line> line) { impl_->give_back(std::move(line)); });
   MR_TRY(stream->wait_head(std::move(stop)));
   return std::unique_ptr<Stream>(std::move(stream));
 }
