@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tests/e2e")]
 
 from arena import Arena  # noqa: E402
 from harness import Cluster, Kube  # noqa: E402
+from harness.binary import millrace_binary  # noqa: E402
 from harness.controlplane import wait_ready  # noqa: E402
 
 SEEDS = "MILLRACE_CHAOS_SEEDS"  # a-b: each scenario once with each of them
@@ -111,11 +112,7 @@ def grounds(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def millrace():
-    """Path of the binary: MILLRACE_BIN, else the release build, else the dev build."""
-    for path in filter(None, [os.environ.get("MILLRACE_BIN"), ROOT / "build/release/bin/millrace", ROOT / "build/dev/bin/millrace"]):
-        if os.access(path, os.X_OK):
-            return pathlib.Path(path)
-    pytest.fail("no millrace binary: build one (cmake --preset release && cmake --build --preset release), or set MILLRACE_BIN")
+    return millrace_binary()
 
 
 @pytest.fixture

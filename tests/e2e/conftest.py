@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import harness.nginx  # noqa: E402
 from harness import AuditLog, Cluster, FaultProxy, Kube, LocalCluster, Nginx, Operator, ProxyAudit, Web  # noqa: E402
+from harness.binary import millrace_binary  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEEP = "MILLRACE_E2E_KEEP"  # a folder: clusters live there and stay up after the session
@@ -167,11 +168,7 @@ def real_kube(request, tmp_path):
 
 @pytest.fixture(scope="session")
 def millrace():
-    """Path of the binary: MILLRACE_BIN, else the release build, else the dev build."""
-    for path in filter(None, [os.environ.get("MILLRACE_BIN"), ROOT / "build/release/bin/millrace", ROOT / "build/dev/bin/millrace"]):
-        if os.access(path, os.X_OK):
-            return pathlib.Path(path)
-    pytest.fail("no millrace binary: build one (cmake --preset release && cmake --build --preset release), or set MILLRACE_BIN")
+    return millrace_binary()
 
 
 def install_crds(kube):
