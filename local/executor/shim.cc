@@ -127,9 +127,9 @@ bool has_ended(pid_t pid) {
   }
 }
 
-/// Pass orders on until the program has ended. It is left a zombie, so that its number, and its
-/// group's, stay taken.
-void attend(pid_t pid) {
+/// Pass orders on until the program has ended; false when we ended it because the spawner is gone.
+/// It is left a zombie, so that its number, and its group's, stay taken.
+bool attend(pid_t pid) {
   sigset_t watched;
   sigemptyset(&watched);
   sigaddset(&watched, SIGCHLD);
@@ -139,8 +139,9 @@ void attend(pid_t pid) {
     siginfo_t info{};
     const int signal = ::sigwaitinfo(&watched, &info);
     if (signal == shim_order_signal()) ::kill(-pid, info.si_value.sival_int);
-    if (signal == SIGTERM) ::kill(-pid, SIGKILL);  // the spawner is gone
+    if (signal == SIGTERM) return false;
   }
+  return true;
 }
 
 }  // namespace
@@ -187,12 +188,13 @@ void run_shim(const ShimTask& task, const SpawnRequest& request) {
     ::_exit(0);
   }
   send_report(task.socket, {Kind::Started, 0, task.id, pid, self, 0}, {});
-  attend(pid);
+  const bool by_itself = attend(pid);
   ::kill(-pid, SIGKILL);  // its group, while the number is still ours
   int status = 0;
   rusage usage{};
   ::wait4(pid, &status, 0, &usage);
   kill_descendants({});
+  if (!by_itself) ::_exit(1);  // not its end, but ours: the guardian reports it as lost
   send_report(task.socket, {Kind::Exited, status, task.id, pid, self, usage.ru_maxrss}, {});
   ::_exit(0);
 }

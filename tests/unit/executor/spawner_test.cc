@@ -269,6 +269,26 @@ TEST(Spawner, TakesOverWhenItsProcessIsKilled) {
   EXPECT_EQ(f.await(2, Kind::Exited).exit_code, 0);
 }
 
+TEST(Spawner, AProgramThatWasEndedBecauseTheSpawnerDiedIsLostAndDidNotExit) {
+  Fixture f;
+  const int out = f.shell(1, "echo up; sleep 600");
+  EXPECT_EQ(read_line(out), "up");
+  const pid_t program = f.await(1, Kind::Started).pid;
+  const pid_t shim = read_process(program)->parent;
+  const auto guardian = below(::getpid(), "mr-guardian");
+  const auto spawner = below(::getpid(), "mr-spawner");
+  ASSERT_EQ(guardian.size(), 1U);
+  ASSERT_EQ(spawner.size(), 1U);
+  // While the guardian stands still, the shim alone ends what it holds.
+  ::kill(guardian.front().pid, SIGSTOP);
+  ::kill(spawner.front().pid, SIGKILL);
+  EXPECT_TRUE(await_gone(program));
+  EXPECT_TRUE(await_gone(shim));
+  ::kill(guardian.front().pid, SIGCONT);
+  f.await(1, Kind::Lost);
+  ::close(out);
+}
+
 TEST(Spawner, ReportsAndCleansUpWhatLostItsShim) {
   Fixture f;
   const int out = f.shell(1, "(setsid sh -c 'echo $$; exec sleep 600' &); sleep 600");
