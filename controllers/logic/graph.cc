@@ -85,10 +85,7 @@ bool Graph::may_start(Unit& unit, const std::unordered_map<std::size_t, int>& bu
   }
   if (!is_wanted(unit)) return false;
   if (unit.state.waiting && unit.state.waiting->reason == kBackoff && node.retry) {
-    const Time until = std::max<Time>(unit.state.waiting->since.value_or(input_.now) +
-                                          std::chrono::ceil<std::chrono::microseconds>(
-                                              pause_before(*node.retry, unit.state.retries)),
-                                      unit.state.waiting->until.value_or(Time{}));
+    const Time until = end_of_backoff(unit);
     if (input_.now < until) {
       look_again(plan_, until - input_.now);
       return false;

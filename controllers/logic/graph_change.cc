@@ -114,7 +114,6 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   next.attempt = state.attempt + 1;
   next.retries = state.retries + 1;
   state = std::move(next);
-  Duration pause = pause_before(*retry, state.retries);
   wait_for(unit, kBackoff,
            "attempt " + std::to_string(state.attempt - 1) + " failed (" + failure.reason +
                "): " + failure.message);
@@ -122,11 +121,25 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   state.waiting->since = std::max<Time>(next_second, when);
   const Duration asked =
       std::min(failure.retry_after.value_or(Duration::zero()), longest_pause(*retry));
-  if (asked > pause) {
-    pause = asked;
-    state.waiting->until = std::chrono::ceil<std::chrono::seconds>(*state.waiting->since + pause);
+  if (asked > pause_before(*retry, state.retries)) {
+    state.waiting->until = std::chrono::ceil<std::chrono::seconds>(*state.waiting->since + asked);
   }
-  look_again(plan_, std::max<Duration>(*state.waiting->since + pause - input_.now, {}));
+  look_again(plan_, std::max<Duration>(end_of_backoff(unit) - input_.now, {}));
+}
+
+/// When the next attempt of a step that pauses may begin. A pause that lies ahead was begun by a
+/// clock that was set back since: it begins again now, or it would last until that clock's time.
+Time Graph::end_of_backoff(Unit& unit) const {
+  auto& waiting = *unit.state.waiting;
+  const Time latest = std::chrono::ceil<std::chrono::seconds>(input_.now);
+  const Time since = waiting.since.value_or(input_.now);
+  if (since > latest) {
+    if (waiting.until) waiting.until = *waiting.until - (since - latest);
+    waiting.since = latest;
+  }
+  const auto pause =
+      std::chrono::ceil<Time::duration>(pause_before(*node_of(unit).retry, unit.state.retries));
+  return std::max(std::min(since, latest) + pause, waiting.until.value_or(Time{}));
 }
 
 void Graph::end_failed(Unit& unit, const std::string& reason, const std::string& message,

@@ -149,6 +149,7 @@ class Graph {
   void stop_waiting(Unit& unit);
   /// True when a live look at Jobs and pods is needed and was asked for.
   bool ask_workload();
+  Time end_of_backoff(Unit& unit) const;
   bool over_time(const Unit& unit, Time started);
 
   // graph_stop.cc

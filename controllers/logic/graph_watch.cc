@@ -150,8 +150,13 @@ void Graph::watch_wait(Unit& unit, const WaitStep&) {
   // Only whole seconds of the start are kept: one more, so that it is never too short.
   Duration whole = length.ok() ? *length : Duration::zero();
   if (whole > Duration::zero() && unit.recorded) whole += std::chrono::seconds(1);
-  const Time end = unit.state.started_at.value_or(input_.now) +
-                   std::chrono::ceil<std::chrono::microseconds>(whole);
+  // Begun by a clock that was set back since: it begins again, or it would last until that time.
+  auto& started = unit.state.started_at;
+  if (started && *started > input_.now) {
+    started = truncate_to_second(input_.now);
+    if (unit.state.waiting) unit.state.waiting->message.clear();
+  }
+  const Time end = started.value_or(input_.now) + std::chrono::ceil<Time::duration>(whole);
   if (input_.now >= end) {
     unit.state.outputs = Value();
     succeed(unit, input_.now);

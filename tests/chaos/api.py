@@ -5,6 +5,7 @@ import ssl
 import time
 import urllib.parse
 
+PATIENCE = 150.0  # [s] deadlines are long: a busy machine is slow and not wrong
 PATCH = "application/merge-patch+json"
 AWAY = (408, 429, 500, 502, 503, 504)
 
@@ -21,8 +22,9 @@ class Api:
         self._headers = {"Authorization": f"Bearer {config['users'][0]['user']['token']}", "Accept": "application/json",
                          "User-Agent": "millrace-tests-chaos"}
 
-    def once(self, method, path, body=None, content_type="application/json", timeout=10.0):
-        """(status, object) of one call; raises OSError or HTTPException when there is no answer."""
+    def once(self, method, path, body=None, content_type="application/json", timeout=60.0):
+        """(status, object) of one call; raises OSError or HTTPException when there is no answer. `timeout`: as long as the API server
+        itself gives a call; who leaves earlier makes a slow server do it all again, and again."""
         connection = self.connect(timeout)
         try:
             data = None if body is None else json.dumps(body)
@@ -39,7 +41,7 @@ class Api:
     def headers(self):
         return self._headers
 
-    def call(self, method, path, body=None, content_type="application/json", patience=60.0, wanted=()):
+    def call(self, method, path, body=None, content_type="application/json", patience=PATIENCE, wanted=()):
         """The same, tried again while nobody answers, or says to come again. Fails on a refusal that is not in `wanted`."""
         deadline = time.monotonic() + patience
         while True:

@@ -7,10 +7,10 @@ import threading
 import time
 
 import auditor
-from api import Api
+from api import PATIENCE, Api
 from harness import AuditLog, FaultProxy, Kube, Operator, Web
 from harness.controlplane import Component, Etcd, wait_ready
-from harness.kube import GC_TIME, condition_of
+from harness.kube import condition_of
 from load import Load
 from recorder import KINDS, Recorder
 
@@ -45,6 +45,7 @@ class Arena:
     def operator(self, start=True, **options):
         options.setdefault("config", CONFIG)
         options.setdefault("name", f"operator-{len(self.operators) + 1}")
+        options.setdefault("patience", PATIENCE)
         operator = Operator(self.binary, self.kube, self.results, **options)
         self.operators.append(operator)
         return operator.start() if start else operator
@@ -111,15 +112,18 @@ class Arena:
 
     # --- the end ---
 
-    def settle(self, timeout=150.0):
+    def settle(self, timeout=PATIENCE):
         """Waits until all runs have ended and the schedule has come to rest."""
         self.note("the faults are over")
         self.load.created()
+        for name in self.load.schedules:  # stopped first: a tick a second is most of the load, the more so on a slow machine
+            before = self._ticks(name)
+            self.recorder.wait(lambda: len(self._ticks(name)) >= 3 and max(self._ticks(name)) > max(before, default=0),
+                               f"three ticks of {name}, one of them after the faults", timeout)
+            self.api.patch("pipeline", name, {"spec": {"strategy": {"suspend": True}}})
         self.recorder.wait(self.all_ended, "all runs have ended", timeout, self.unended)
         self.note("all runs have ended")
         for name in self.load.schedules:
-            self.recorder.wait(lambda: self._ticks(name) >= 3, f"three ticks of {name}", 30)
-            self.api.patch("pipeline", name, {"spec": {"strategy": {"suspend": True}}})
             self.recorder.wait(lambda: self._at_rest(name), f"{name} at rest", timeout, lambda: str(self.recorder.latest("pipelines")[name].get("status")))
         for name in self.load.streams:
             self.recorder.wait(lambda: (condition_of(self.recorder.latest("pipelineruns").get(name) or {}, "Succeeded") or {}).get("status") == "True",
@@ -127,7 +131,7 @@ class Arena:
         self.recorder.wait(self._jobs_ended, "all Jobs have ended", timeout)
 
     def _ticks(self, name):
-        return sum(1 for item in self.recorder.latest("pipelineruns").values() if item["spec"]["refPipeline"] == name)
+        return [int(auditor.label(item, auditor.TICK)) for item in self.recorder.latest("pipelineruns").values() if item["spec"]["refPipeline"] == name]
 
     def _at_rest(self, name):
         schedule = (self.recorder.latest("pipelines")[name].get("status") or {}).get("schedule") or {}
@@ -139,7 +143,7 @@ class Arena:
         return all(auditor.is_true(item, "Complete") or auditor.is_true(item, "Failed")
                    for item in self.recorder.latest("jobs").values() if auditor.label(item, auditor.RUN_UID))
 
-    def wait_quiet(self, window=2.0, timeout=30.0):
+    def wait_quiet(self, window=2.0, timeout=PATIENCE):
         """Waits for a time without writes of the operator; complaints if there is none."""
         deadline = time.monotonic() + timeout
         while True:
@@ -149,7 +153,7 @@ class Arena:
             if not found or time.monotonic() > deadline:
                 return found
 
-    def wait_owned(self, timeout=GC_TIME):
+    def wait_owned(self, timeout=PATIENCE):
         """Waits until the garbage collector has taken what lost its owner; complaints about what stays."""
         deadline = time.monotonic() + timeout
         while True:
@@ -162,7 +166,7 @@ class Arena:
                 return found
             time.sleep(0.2)
 
-    def finish(self, drawn=True, allowed=(), repeats=None, timeout=150.0):
+    def finish(self, drawn=True, allowed=(), repeats=None, timeout=PATIENCE):
         """Everything has to come to its end, as drawn (unless told that it cannot), and nothing may be wrong with how."""
         self.settle(timeout)
         self.note("at rest")

@@ -6,6 +6,8 @@ import threading
 import time
 import urllib.parse
 
+from api import PATIENCE
+
 KINDS = ("pipelines", "pipelineruns", "jobs", "pods", "deployments", "services", "controllerrevisions")
 
 
@@ -55,7 +57,7 @@ class Recorder:
         with self._changed:
             return {item["metadata"]["name"]: item for item in self._living[kind].values()}
 
-    def wait(self, test, what, timeout=60.0, describe=lambda: ""):
+    def wait(self, test, what, timeout=PATIENCE, describe=lambda: ""):
         """Waits until `test()` is true; it is asked after each change."""
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -65,7 +67,7 @@ class Recorder:
                 self._changed.wait(min(left, 0.5))
         return found
 
-    def catch_up(self, timeout=30.0):
+    def catch_up(self, timeout=PATIENCE):
         """Waits until all that the server has now was seen."""
         for kind in KINDS:
             def seen():

@@ -1,12 +1,11 @@
 """What a cluster's administrator does under a running operator. README.md has the table of scenarios and invariants."""
 import json
 
-import pytest
-
 import auditor
+from api import PATIENCE
 from auditor import is_true, name_of
 from conftest import ROOT
-from harness.kube import GC_TIME, Kube, condition_of
+from harness.kube import Kube, condition_of
 from harness.objects import API, SHELL_IMAGE, notes, run
 from load import Load
 
@@ -24,13 +23,12 @@ def test_quota_exhausted_and_raised(arena):
         return any((condition_of(item, "Succeeded") or {}).get("reason") == "QuotaExceeded" or
                    any((step.get("waiting") or {}).get("reason") == "QuotaExceeded" for step in (item.get("status") or {}).get("stepStates") or [])
                    for item in arena.recorder.latest("pipelineruns").values())
-    arena.recorder.wait(held, "a run that says that the quota is used up", 60)
+    arena.recorder.wait(held, "a run that says that the quota is used up")
     arena.at(arena.rng.uniform(3.0, 8.0))
     arena.api.patch("resourcequota", "q", quota("1000", "1000"))
-    arena.finish(timeout=120)
+    arena.finish()
 
 
-@pytest.mark.timeout(500)
 def test_namespace_deleted_mid_run(arena):
     """It goes away whole, nothing holds it up, and the runs of another one end as drawn."""
     doomed = Kube(arena.cluster, f"{arena.kube.namespace}-doomed")
@@ -45,7 +43,7 @@ def test_namespace_deleted_mid_run(arena):
     arena.at(arena.rng.uniform(0.5, 4.0))
     arena.api.call("DELETE", f"/api/v1/namespaces/{doomed.namespace}")
     arena.note("the namespace is deleted")
-    doomed.wait_gone("namespace", doomed.namespace, timeout=GC_TIME)
+    doomed.wait_gone("namespace", doomed.namespace, timeout=PATIENCE)
     arena.note("the namespace is gone")
     arena.load.calls = _Only(arena.load.calls, "/d-")
     arena.finish()
@@ -62,7 +60,6 @@ class _Only:
         return [each for each in self._calls.seen() if not each[0].startswith(self._without)]
 
 
-@pytest.mark.timeout(500)
 def test_crd_deleted_and_created_again(arena):
     """Runs and what belongs to them go with their kind; the operator stays, and does its work when the kind is there again."""
     operator = arena.operator()
@@ -73,7 +70,7 @@ def test_crd_deleted_and_created_again(arena):
     arena.last(arena.rng.uniform(0.0, 2.0))
     which = arena.rng.choice([["pipelineruns"], ["pipelines", "pipelineruns"]])
     for plural in which:
-        arena.kube.kubectl("delete", "crd", f"{plural}.millrace.dev", "--timeout=60s")
+        arena.kube.kubectl("delete", "crd", f"{plural}.millrace.dev", f"--timeout={PATIENCE:g}s")
     arena.last(arena.rng.uniform(0.0, 3.0))
     arena.kube.kubectl("apply", "-f", str(ROOT / "manifests/crds"))
     for plural in which:
@@ -108,7 +105,7 @@ def test_objects_of_a_megabyte(arena):
     def talking():
         return [name_of(pod) for pod in arena.recorder.latest("pods").values()
                 if auditor.label(pod, "pipeline") == "talks" and (pod.get("status") or {}).get("phase") == "Running"]
-    arena.recorder.wait(lambda: len(talking()) == number + 1, "the pods that will talk run", 60)
+    arena.recorder.wait(lambda: len(talking()) == number + 1, "the pods that will talk run")
     for pod in talking():  # its kubelet says a great deal
         arena.api.patch("pod", pod, {"status": {"message": "m" * big}}, "/status")
         arena.api.patch("pod", pod, {"status": {"phase": "Failed", "message": "n" * big}}, "/status")
@@ -117,7 +114,7 @@ def test_objects_of_a_megabyte(arena):
         runs = arena.recorder.latest("pipelineruns")
         return {name: condition_of(runs.get(name, {}), "Succeeded") for name in reasons}
     arena.recorder.wait(lambda: all(is_true(arena.recorder.latest("pipelineruns").get(name, {}), "Completed") for name in reasons),
-                        "the large runs end", 120, lambda: str({name: each and each["reason"] for name, each in said().items()}))
+                        "the large runs end", describe=lambda: str({name: each and each["reason"] for name, each in said().items()}))
     assert {name: each["reason"] for name, each in said().items()} == reasons, said()
     for name in reasons:
         status = arena.recorder.latest("pipelineruns")[name]["status"]

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from api import PATIENCE
 from auditor import is_true
 from harness.killer import Killer
 from harness.kube import condition_of
@@ -51,7 +52,6 @@ def test_operator_killed_at_its_writes(arena, moment):
     arena.finish()
 
 
-@pytest.mark.timeout(500)
 def test_leader_paused_past_its_lease(arena):
     """Another takes over; when the first wakes up it notices, writes nothing that does harm, and ends."""
     options = {"leader_elect": True, "args": ["--lease-namespace", arena.kube.namespace]}
@@ -61,13 +61,13 @@ def test_leader_paused_past_its_lease(arena):
     arena.begin(span=20.0)  # there is always something under way
     arena.at(arena.rng.uniform(0.5, 3.0))
     first.pause()
-    arena.kube.wait("lease", LEASE, lambda lease: holder(lease) not in ("", holder(before)), "another holder", timeout=90)
+    arena.kube.wait("lease", LEASE, lambda lease: holder(lease) not in ("", holder(before)), "another holder", timeout=PATIENCE)
     arena.note("the second leads")
     arena.last(arena.rng.uniform(0.0, 2.0))
     first.resume()
-    assert first.wait_exit(30) != 0, "who lost the Lease ends, to be started anew"
+    assert first.wait_exit(PATIENCE) != 0, "who lost the Lease ends, to be started anew"
     assert second.alive()
-    arena.finish(repeats=True, allowed=["lease is lost", "lease lost"], timeout=120)
+    arena.finish(repeats=True, allowed=["lease is lost", "lease lost"])
 
 
 def test_two_operators_at_once(arena):
@@ -102,10 +102,10 @@ def test_clock_steps_forwards_and_back(arena):
         clock.set(off)
         arena.note(f"the clock is {off:+.0f} s off")
     load.created()
-    arena.recorder.wait(arena.all_ended, "all runs have ended", 90, arena.unended)
+    arena.recorder.wait(arena.all_ended, "all runs have ended", describe=arena.unended)
     assert not is_true(arena.api.get("pipelinerun", "slow"), "Completed"), "there was time left"
     clock.set(600.0)  # noticed within half a minute
-    arena.recorder.wait(lambda: is_true(arena.recorder.latest("pipelineruns")["slow"], "Completed"), "the slow run times out", 45)
+    arena.recorder.wait(lambda: is_true(arena.recorder.latest("pipelineruns")["slow"], "Completed"), "the slow run times out")
     assert condition_of(arena.recorder.latest("pipelineruns")["slow"], "Succeeded")["reason"] == "BuildTimeout"
     arena.finish()
 

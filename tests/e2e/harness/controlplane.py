@@ -83,7 +83,7 @@ def _started(pid):
     return None if fields[0] in "ZX" else fields[19]
 
 
-def wait_ready(cluster, timeout=60.0):
+def wait_ready(cluster, timeout=150.0):
     """Waits until the API server says that it is ready."""
     config = json.loads(cluster.kubeconfig.read_text())
     target = config["clusters"][0]["cluster"]
@@ -93,7 +93,7 @@ def wait_ready(cluster, timeout=60.0):
     deadline = time.monotonic() + timeout
     while True:
         try:
-            with urllib.request.urlopen(request, context=tls, timeout=5):
+            with urllib.request.urlopen(request, context=tls, timeout=30):
                 return
         except OSError as error:
             assert time.monotonic() < deadline, f"the API server is not ready: {error}"

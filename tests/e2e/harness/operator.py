@@ -20,7 +20,7 @@ class Operator:
     """One `millrace operator`. `config` is the content of its --config file; by default every adapter image is set."""
 
     def __init__(self, binary, kube, directory, name="operator", *, namespaces=None, config=None, args=(), env=None,
-                 kubeconfig=None, workers=None, log_level="debug", leader_elect=False):
+                 kubeconfig=None, workers=None, log_level="debug", leader_elect=False, patience=20.0):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log_path = self.directory / f"{name}.log"
@@ -28,6 +28,7 @@ class Operator:
         self.config_path.write_text(config if isinstance(config, str) else json.dumps(
             {"adapterImages": ADAPTER_IMAGES, **(config or {})}))  # JSON is YAML
         self.process = None
+        self.patience = patience  # [s] with what it does when it starts and ends
         self._port = free_ports(1)
         self._env = {**os.environ, **(env or {})}
         self.command = [str(binary), "operator", "--kubeconfig", str(kubeconfig or kube.cluster.kubeconfig),
@@ -41,21 +42,21 @@ class Operator:
 
     # --- life ---
 
-    def start(self, ready=True, timeout=20.0):
+    def start(self, ready=True):
         """Starts the process (again) and waits for /readyz, unless told not to."""
         assert self.process is None or self.process.poll() is not None, "the operator runs already"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._env,
                                             start_new_session=True)
         if ready:
-            self.wait_ready(timeout)
+            self.wait_ready()
         return self
 
-    def wait_ready(self, timeout=20.0):
-        deadline = time.monotonic() + timeout
+    def wait_ready(self):
+        deadline = time.monotonic() + self.patience
         while self.http("/readyz")[0] != 200:
             assert self.alive(), f"the operator ended with {self.process.returncode} instead of getting ready:\n{self.tail()}"
-            assert time.monotonic() < deadline, f"the operator is not ready after {timeout:g} s:\n{self.tail()}"
+            assert time.monotonic() < deadline, f"the operator is not ready after {self.patience:g} s:\n{self.tail()}"
             time.sleep(0.02)
 
     def alive(self):
@@ -67,16 +68,16 @@ class Operator:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
 
-    def stop(self, timeout=20.0):
+    def stop(self):
         """TERM, as Kubernetes does it; returns the exit code. Fails when the operator does not end in time."""
         if not self.alive():
             return self.process.returncode if self.process else None
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout)
+            return self.process.wait(self.patience)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the operator did not end within {timeout:g} s of TERM:\n{self.tail()}") from None
+            raise AssertionError(f"the operator did not end within {self.patience:g} s of TERM:\n{self.tail()}") from None
 
     def wait_exit(self, timeout=20.0):
         """Waits until it ends by itself; returns the exit code."""

@@ -253,6 +253,38 @@ TEST(GraphFound, OutputsThatWereCutFailTheStep) {
   }
 }
 
+TEST(GraphFound, AClockThatIsSetBackDoesNotMakeAPauseLonger) {
+  for (const char* answered : {"", "7"}) {  // by Retry-After
+    GraphWorld w(
+        R"({"steps":[{"name":"a","http":{"url":"http://s/"},
+            "retry":{"limit":1,"backoff":{"initial":"5s"}}}]})");
+    w.settle();
+    w.answer("a/1", 503);
+    if (*answered != 0) w.calls.at("a/1").result->retry_after = std::chrono::seconds(7);
+    w.settle();
+    ASSERT_EQ(w.state("a").waiting->reason, "Backoff");
+    w.now -= std::chrono::hours(1);
+    w.settle();
+    w.advance(std::chrono::seconds(4));
+    EXPECT_EQ(w.count("call a/2"), 0u) << "nor shorter";
+    w.advance(std::chrono::seconds(5));
+    EXPECT_EQ(w.count("call a/2"), 1u) << answered;
+  }
+}
+
+TEST(GraphFound, AClockThatIsSetBackDoesNotMakeAWaitLonger) {
+  GraphWorld w(R"({"steps":[{"name":"a","wait":{"duration":"5s"}}]})");
+  w.settle();
+  w.advance(std::chrono::seconds(2));
+  w.now -= std::chrono::hours(1);
+  w.settle();
+  EXPECT_EQ(w.state("a").waiting->message, "until 2026-11-21T02:00:08Z");
+  w.advance(std::chrono::seconds(4));
+  EXPECT_EQ(w.state("a").state, crds::StepPhase::Running) << "nor shorter";
+  w.advance(std::chrono::seconds(4));
+  EXPECT_EQ(w.state("a").state, crds::StepPhase::Succeeded);
+}
+
 TEST(GraphFound, AServiceSaysWhenToComeAgain) {
   struct Row {
     const char* backoff;
