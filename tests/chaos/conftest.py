@@ -70,10 +70,13 @@ def pytest_runtest_makereport(item, call):
 
 
 class Grounds:
-    """The cluster of one worker: faults that hit the control plane hit nobody else. Made anew when a scenario has broken it."""
+    """The cluster of one worker: faults that hit the control plane hit nobody else. Made anew when a scenario has broken it, and when
+    the namespaces of so many have gathered in it."""
+
+    PLAYS = 20
 
     def __init__(self, folder):
-        self._folder, self._count, self._cluster = folder, 0, None
+        self._folder, self._count, self._cluster, self._played = folder, 0, None, 0
 
     def cluster(self):
         if self._cluster is None:
@@ -84,13 +87,16 @@ class Grounds:
             kube.kubectl("apply", "-f", str(ROOT / "manifests/crds"))
             for plural in ("pipelines", "pipelineruns"):
                 kube.wait_condition("crd", f"{plural}.millrace.dev", "Established")
-            self._cluster = cluster
+            self._cluster, self._played = cluster, 0
         return self._cluster
 
     def check(self):
         """Whether the next scenario can use it too."""
+        self._played += 1
+        if self._played == self.PLAYS:
+            return self.down()
         try:
-            wait_ready(self._cluster, 20)
+            wait_ready(self._cluster)
             if Kube(self._cluster, "default").get("node", "kwok-0") is None:
                 raise AssertionError("no node")
         except (AssertionError, OSError):

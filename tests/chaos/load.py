@@ -183,7 +183,7 @@ class Load:
     def _schedule(self, name):
         self.schedules.append(name)
         self.pipelines.append(pipeline(name, ["only"], strategy={
-            "cronExpression": f"@every {self.rng.randint(1, 2)}s", "catchUp": "All", "catchUpLimit": 100}))
+            "cronExpression": f"@every {self.rng.randint(1, 2)}s", "catchUp": "All", "catchUpLimit": 30}))
 
     def _stream(self, name):
         self.streams.append(name)

@@ -51,6 +51,7 @@ def test_node_lost_mid_step(arena):
     """Its pods are given up when the cluster gives them up, as the infrastructure's doing, and run elsewhere; the others go on."""
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"doomed-{arena.seed}", "labels": {"doomed": "true"},
                                                            "annotations": {"kwok.x-k8s.io/node": "fake"}},
+            "spec": {"taints": [{"key": "doomed", "effect": "PreferNoSchedule"}]},  # the others keep away: they end as drawn
             "status": {kind: {"cpu": "1000", "memory": "1000Gi", "pods": "1000"} for kind in ("allocatable", "capacity")}}
     arena.api.create(node)
     arena.kube.wait_condition("node", node["metadata"]["name"], "Ready")
@@ -63,10 +64,13 @@ def test_node_lost_mid_step(arena):
         "podTemplate": {"nodeSelector": {"doomed": "true"}},
         "steps": [{"name": "x", "retry": {"limit": 2, "on": ["Infrastructure"], "backoff": {"initial": "100ms"}},
                    "container": {"image": SHELL_IMAGE, "command": ["true"]}}]}})
-    for number in range(arena.rng.randint(1, 3)):
+    each = arena.rng.randint(1, 3)
+    for number in range(each):
         arena.api.create(run(f"held-b-{number}", "held-b", maxRetryCount=2))
         arena.api.create(run(f"held-g-{number}", "held-g"))
-    arena.recorder.wait(lambda: sum(label(pod, "pipeline") in ("held-b", "held-g") for pod in running_pods(arena)) >= 2, "held pods run")
+    # All of them: one that had not begun yet would take its first, hanging, attempt on the node that comes back.
+    arena.recorder.wait(lambda: sum(label(pod, "pipeline") in ("held-b", "held-g") for pod in running_pods(arena)) == 2 * each,
+                        "the held pods run", describe=arena.unended)
     arena.at(arena.rng.uniform(1.0, 4.0))
     arena.api.delete("node", name)
     arena.note("the node is gone")
