@@ -26,7 +26,7 @@ class Arena:
         self.rng = random.Random(f"{name}:{seed}")
         short = re.sub(r"[^a-z0-9]+", "-", name.lower())[:40].strip("-")
         self.results = results / f"{short}-{seed}"
-        self.kube = Kube(cluster, f"{short}-{next(_numbers)}")
+        self.kube = Kube(cluster, f"{short}-{next(_numbers)}", PATIENCE)
         self.api = Api(self.kube)
         self.api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.kube.namespace}})
         self.kube.wait("serviceaccount", "default", lambda _: True, "being there")

@@ -12,6 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "tests/e2e")]
 
+from api import PATIENCE  # noqa: E402
 from arena import Arena  # noqa: E402
 from harness import Cluster, Kube  # noqa: E402
 from harness.binary import millrace_binary  # noqa: E402
@@ -83,7 +84,7 @@ class Grounds:
             self._count += 1
             cluster = Cluster(self._folder / f"cluster-{self._count}", real=False)
             cluster.up()
-            kube = Kube(cluster, "default")
+            kube = Kube(cluster, "default", PATIENCE)
             kube.kubectl("apply", "-f", str(ROOT / "manifests/crds"))
             for plural in ("pipelines", "pipelineruns"):
                 kube.wait_condition("crd", f"{plural}.millrace.dev", "Established")

@@ -31,7 +31,7 @@ def test_quota_exhausted_and_raised(arena):
 
 def test_namespace_deleted_mid_run(arena):
     """It goes away whole, nothing holds it up, and the runs of another one end as drawn."""
-    doomed = Kube(arena.cluster, f"{arena.kube.namespace}-doomed")
+    doomed = Kube(arena.cluster, f"{arena.kube.namespace}-doomed", PATIENCE)
     arena.api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": doomed.namespace}})
     doomed.wait("serviceaccount", "default", lambda _: True, "being there")
     operator = arena.operator(namespaces=[arena.kube.namespace, doomed.namespace])

@@ -61,7 +61,7 @@ def test_leader_paused_past_its_lease(arena):
     arena.begin(span=20.0)  # there is always something under way
     arena.at(arena.rng.uniform(0.5, 3.0))
     first.pause()
-    arena.kube.wait("lease", LEASE, lambda lease: holder(lease) not in ("", holder(before)), "another holder", timeout=PATIENCE)
+    arena.kube.wait("lease", LEASE, lambda lease: holder(lease) not in ("", holder(before)), "another holder")
     arena.note("the second leads")
     arena.last(arena.rng.uniform(0.0, 2.0))
     first.resume()

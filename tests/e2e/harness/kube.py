@@ -45,9 +45,10 @@ class KubectlError(AssertionError):
 
 
 class Kube:
-    """One namespace of one cluster, as a user sees it."""
+    """One namespace of one cluster, as a user sees it. `patience`: how long it waits for a state unless told otherwise [s]."""
 
-    def __init__(self, cluster, namespace):
+    def __init__(self, cluster, namespace, patience=30.0):
+        self.patience = patience
         self.cluster = cluster
         self.namespace = namespace
         config = json.loads(cluster.kubeconfig.read_text())
@@ -61,7 +62,7 @@ class Kube:
     def kubectl(self, *words, stdin=None, check=True):
         """Runs kubectl in this namespace; returns its output, or raises KubectlError."""
         command = ["kubectl", "-n", self.namespace, *map(str, words)]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=self.cluster.environment(), timeout=90)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=self.cluster.environment(), timeout=3 * self.patience)
         if check and done.returncode != 0:
             raise KubectlError(command, done.stdout, done.stderr)
         return done.stdout
@@ -112,8 +113,9 @@ class Kube:
 
     # --- waiting: always for a state and with a deadline, never for a time ---
 
-    def wait(self, kind, name, test, what="", timeout=30.0):
+    def wait(self, kind, name, test, what="", timeout=None):
         """Waits until `test(object)` is true and returns the object. Sees every state the server shows, by a watch."""
+        timeout = self.patience if timeout is None else timeout
         last = None
         for last in self._watch(kind, timeout, f"metadata.name={name}"):
             if last is not None and test(last):
@@ -151,7 +153,7 @@ class Kube:
         assert reason in (None, got["reason"]), f"run {name} ended with {got['reason']} instead of {reason}:\n{_brief(ended)}"
         return ended
 
-    def wait_condition(self, kind, name, condition, status="True", reason=None, timeout=30.0):
+    def wait_condition(self, kind, name, condition, status="True", reason=None, timeout=None):
         """Waits for a condition of `status.conditions`, with that reason if one is given."""
         def test(item):
             found = condition_of(item, condition)
