@@ -130,13 +130,13 @@ JobPlan plan_active(const JobInput& input, const Pods& pods) {
   if (pods.next_loss) look_again(plan, *pods.next_loss);
   const bool resumed = has_condition(job, "Suspended");
   if (job.status.active == 1 && job.status.start_time && !resumed) return plan;
+  if (!input.may_report) {
+    look_again(plan, kJobReportAgain);
+    return plan;
+  }
   const Time created = pods.active.front()->metadata.creation_timestamp.value_or(input.now);
   if (input.now < created + kJobProgressDelay) {
     look_again(plan, time_until(created, input.now) + kJobProgressDelay);
-    return plan;
-  }
-  if (!input.may_report) {
-    look_again(plan, kJobReportAgain);
     return plan;
   }
   plan.reports = true;

@@ -376,8 +376,8 @@ class Planner {
     Time since = job_start_time(input_);
     if (input_.last_status_write) since = std::max(since, *input_.last_status_write);
     const Time due = since + std::chrono::ceil<Time::duration>(kJobProgressDelay);
-    if (input_.now < due) return look_again(plan, time_until(due, input_.now));
     if (!input_.may_report) return look_again(plan, kJobReportAgain);
+    if (input_.now < due) return look_again(plan, time_until(due, input_.now));
     plan.reports = true;
     JobPlan progress = write(counters(job_start_time(input_)), other_conditions(""));
     for (Action& action : progress.actions) plan.actions.push_back(std::move(action));

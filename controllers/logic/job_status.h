@@ -15,7 +15,7 @@ inline constexpr Duration kJobSafetyRecheck = std::chrono::seconds(30);
 /// need no such write.
 inline constexpr Duration kJobProgressDelay = std::chrono::seconds(1);
 /// When too much of it is to be written (JobInput::may_report), it is asked for again after this.
-inline constexpr Duration kJobReportAgain = std::chrono::seconds(2);
+inline constexpr Duration kJobReportAgain = std::chrono::seconds(5);
 
 /// The condition `type` is True.
 bool has_condition(const api::Job& job, std::string_view type);

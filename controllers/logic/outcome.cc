@@ -99,9 +99,10 @@ void propose(RunPlan& plan, const RunInput& input, crds::PipelineRunStatus statu
   const std::optional<Time> begun = makes ? input.now : input.last_create;
   const WriteDecision decision =
       decide_write(before, status, begun, input.last_status_write, input.now);
+  const bool progress = decision.progress || decision.wait;
+  if (progress && !input.may_report) return look_again(plan, kReportAgain);
   if (decision.wait) look_again(plan, *decision.wait);
   if (!decision.now) return;
-  if (decision.progress && !input.may_report) return look_again(plan, kReportAgain);
   plan.reports = decision.progress;
   plan.notes = transition_notes(before, status);
   plan.status = std::move(status);

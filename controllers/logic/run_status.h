@@ -19,7 +19,7 @@ inline constexpr Duration kFirstWriteDelay = std::chrono::milliseconds(250);
 /// Progress is written at most once in this time.
 inline constexpr Duration kProgressInterval = std::chrono::seconds(1);
 /// When too much of it is to be written (RunInput::may_report), it is asked for again after this.
-inline constexpr Duration kReportAgain = std::chrono::seconds(2);
+inline constexpr Duration kReportAgain = std::chrono::seconds(5);
 
 /// Set the condition `type`, keeping the list sorted by type. lastTransitionTime moves to `now`
 /// only when the condition's status changes. The message is cut to kMessageLimit.

@@ -35,11 +35,9 @@ bool is_refusal(const Error& error) {
 }
 
 Result<ActionResult> Actor::observe(const api::ApiResource& resource, const std::string& json) {
-  MR_ASSIGN(Written written, codec::decode<Written>(json));
-  observer_.wrote(resource, json);
-  ActionResult result;
-  result.metadata = std::move(written.metadata);
-  return result;
+  if (auto version = observer_.wrote(resource, json)) return ActionResult{*std::move(version)};
+  MR_ASSIGN(const Written written, codec::decode<Written>(json));
+  return ActionResult{{written.metadata.resource_version, written.metadata.generation}};
 }
 
 Result<ActionResult> Actor::perform(const logic::Action& action, const std::stop_token& stop) {
@@ -84,10 +82,8 @@ Result<ActionResult> Actor::create(const logic::Action& action,
                     " exists and belongs to somebody else; delete or rename it");
   }
   observer_.wrote(action.resource, json);
-  ActionResult result;
-  result.metadata = std::move(written.metadata);
-  result.existed = true;
-  return result;
+  const Version version{written.metadata.resource_version, written.metadata.generation};
+  return ActionResult{version, true, std::move(written.metadata)};
 }
 
 Result<ActionResult> Actor::remove(const logic::Action& action,

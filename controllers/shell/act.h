@@ -13,12 +13,20 @@
 
 namespace millrace::shell {
 
+/// Which version of an object a write made.
+struct Version {
+  std::string resource_version;
+  std::int64_t generation = 0;
+};
+
 /// Takes the answers of our own writes (to put them into the caches, newest version wins).
 class WriteObserver {
  public:
   virtual ~WriteObserver() = default;
-  /// `json` is the object of `resource` as the server stored it.
-  virtual void wrote(const api::ApiResource& resource, const std::string& json) = 0;
+  /// `json` is the object of `resource` as the server stored it. What was read of it; nothing when
+  /// it is of no interest or cannot be read.
+  virtual std::optional<Version> wrote(const api::ApiResource& resource,
+                                       const std::string& json) = 0;
 };
 
 /// What is read of any answer.
@@ -33,8 +41,9 @@ struct Written {
 
 /// How an action ended.
 struct ActionResult {
-  api::ObjectMeta metadata;  ///< of the object after the write; empty for deletions
-  bool existed = false;      ///< Create: it was there already and is ours
+  Version version;             ///< of the object after the write; empty for deletions
+  bool existed = false;        ///< Create: it was there already and is ours
+  api::ObjectMeta found = {};  ///< if it existed: its own
 };
 
 /// Answers to a Create that a planner has something to say about. Failures of the connection are

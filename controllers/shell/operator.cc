@@ -1,5 +1,6 @@
 #include "controllers/shell/operator.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -34,8 +35,6 @@ using runtime::Ref;
 
 /// Runs come and go in bursts; their Pipeline looks at them all at once, this much later.
 constexpr Duration kPipelineDelay = std::chrono::seconds(1);
-/// News of a pod or Job that has not ended: nobody waits for it, and its end is often next.
-constexpr Duration kCalmDelay = std::chrono::milliseconds(200);
 
 constexpr const char* kLeaseName = "millrace-operator";
 
@@ -111,6 +110,9 @@ const T& latest(const Ref<T>& old, const Ref<T>& now) {
   return now ? *now : *old;
 }
 
+/// Set while this thread puts the answer to a write of ours into a cache.
+thread_local bool is_answer = false;
+
 }  // namespace
 
 struct Operator::Impl final : WriteObserver {
@@ -122,7 +124,7 @@ struct Operator::Impl final : WriteObserver {
     each_informer([](auto& informer) { informer.stop(); });
   }
 
-  void wrote(const api::ApiResource& resource, const std::string& json) override;
+  std::optional<Version> wrote(const api::ApiResource& resource, const std::string& json) override;
   void connect();
   /// Drop from the caches what belongs to `run`, if that has ended: finished Jobs, and pods that
   /// have ended whose Job is finished or dropped. They would take most of the memory, and nobody
@@ -139,6 +141,10 @@ struct Operator::Impl final : WriteObserver {
   /// Tell a queue of `key`, if this process works on it. One that waits for the lease, or has other
   /// shards, must not gather the keys of all that ever happened.
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
+  /// A status of ours, which the plan that wrote it foresaw: nothing follows from it at once.
+  static bool is_own_report(const Ref<crds::PipelineRun>& old, const Ref<crds::PipelineRun>& now);
+  /// True when the run of `job` was told of the end of its pod: the Job's own end adds nothing.
+  bool end_is_known(const api::Job& job) const;
   /// Tell the run that a Job or pod belongs to, if it says so.
   void wake_run_of(const api::ObjectMeta& child, Duration delay = {});
   /// `left` has given up its place in its concurrency group: tell those that wait for one.
@@ -343,7 +349,8 @@ void Operator::Impl::connect() {
   runs.on_change([this](const auto& old, const auto& now) {
     const crds::PipelineRun& run = latest(old, now);
     active_runs += count_active(now) - count_active(old);
-    wake(run_queue, api::key_of(run.metadata));
+    wake(run_queue, api::key_of(run.metadata),
+         is_own_report(old, now) ? progress.calm_delay() : Duration::zero());
     // A Job may have been seen before its run, and before its shard was known.
     const bool may_move =
         shard_work.many() && now && (!old || shard_work.of(*old) != shard_work.of(*now));
@@ -370,17 +377,20 @@ void Operator::Impl::connect() {
   });
   jobs.on_change([this](const auto& old, const auto& now) {
     const api::Job& job = latest(old, now);
-    wake(job_queue, api::key_of(job.metadata));
-    const bool calm = now && !logic::is_finished(*now) && !now->metadata.deletion_timestamp;
-    wake_run_of(job.metadata, calm ? kCalmDelay : Duration::zero());
+    const bool finished = now && logic::is_finished(*now);
+    if (!finished || job.spec.ttl_seconds_after_finished) {
+      wake(job_queue, api::key_of(job.metadata));
+    }
+    const bool calm = now && !now->metadata.deletion_timestamp && (!finished || end_is_known(*now));
+    wake_run_of(job.metadata, calm ? progress.calm_delay() : Duration::zero());
     if (!now) job_memory.forget(job.metadata.uid);
-    if (now && logic::is_finished(*now)) release_run_of(now->metadata);
+    if (finished) release_run_of(now->metadata);
   });
   pods.on_change([this](const auto& old, const auto& now) {
     const api::Pod& pod = latest(old, now);
     const api::OwnerReference* owner = pod.metadata.controller_ref();
     const bool calm = now && !logic::has_ended(*now) && !now->metadata.deletion_timestamp;
-    const Duration delay = calm ? kCalmDelay : Duration::zero();
+    const Duration delay = calm ? progress.calm_delay() : Duration::zero();
     if (owner != nullptr && owner->kind == api::Job::kResource.kind) {
       // A pod that is gone before its Job was looked at must be remembered as having been there.
       if (!now) {
@@ -438,6 +448,20 @@ void Operator::Impl::moved(const crds::PipelineRun& run) {
   for (const auto& job : jobs.store().by_index(kByRunUid, uid)) {
     if (!logic::is_finished(*job)) wake(job_queue, api::key_of(job->metadata));
   }
+}
+
+bool Operator::Impl::is_own_report(const Ref<crds::PipelineRun>& old,
+                                   const Ref<crds::PipelineRun>& now) {
+  // A cancellation or an approval changes the generation, a deletion its time.
+  return is_answer && old && now && old->metadata.generation == now->metadata.generation &&
+         !now->metadata.deletion_timestamp;
+}
+
+bool Operator::Impl::end_is_known(const api::Job& job) const {
+  const std::string uid = index_value(job.metadata.ns, job.metadata.uid);
+  const auto ended = pods.store().by_index(kByOwnerUid, uid);
+  return std::any_of(ended.begin(), ended.end(),
+                     [](const auto& pod) { return logic::has_ended(*pod); });
 }
 
 void Operator::Impl::wake_run_of(const api::ObjectMeta& child, Duration delay) {
@@ -511,20 +535,28 @@ void Operator::Impl::release_all() {
   runtime::return_free_memory();
 }
 
-void Operator::Impl::wrote(const api::ApiResource& resource, const std::string& json) {
+std::optional<Version> Operator::Impl::wrote(const api::ApiResource& resource,
+                                             const std::string& json) {
   bool known = false;
+  std::optional<Version> version;
   each_informer([&](auto& informer) {
     using Store = std::remove_cvref_t<decltype(informer.store())>;
     using T = std::remove_cvref_t<decltype(*informer.store().get({}))>;
     static_assert(std::is_same_v<Store, runtime::Store<T>>);
     if (known || !(T::kResource == resource)) return;
     known = true;
+    is_answer = true;
     const auto observed = informer.observe_text(json);
-    if (!observed.ok()) {
+    is_answer = false;
+    if (observed.ok()) {
+      const api::ObjectMeta& metadata = (*observed)->metadata;
+      version = Version{metadata.resource_version, metadata.generation};
+    } else {
       env.log.warn("answer of a write cannot be read",
                    {kv("resource", resource.plural), kv("error", observed.error())});
     }
   });
+  return version;
 }
 
 bool Operator::Impl::synced() const {

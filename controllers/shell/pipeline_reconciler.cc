@@ -118,7 +118,7 @@ Result<runtime::Outcome> PipelineReconciler::act(const crds::Pipeline& pipeline,
   if (plan.status) {
     MR_ASSIGN(ActionResult written, actor_.write_status(crds::Pipeline::kResource, key, version,
                                                         codec::encode(*plan.status), stop));
-    version = written.metadata.resource_version;
+    version = written.version.resource_version;
     for (const logic::Note& note : plan.notes) {
       record_note(services_.events, crds::Pipeline::kResource, pipeline.metadata, note);
     }

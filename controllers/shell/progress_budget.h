@@ -17,12 +17,17 @@ class ProgressBudget {
 
   /// May a status be written now that only shows progress?
   bool has_token() const { return bucket_.lock()->has_token(clock_.steady()); }
+  /// How long news may wait that nobody waits for, such as a pod's start: what shows it has no turn
+  /// before that, and its end is often next.
+  Duration calm_delay() const { return has_token() ? kCalm : kCalmInHaste; }
   /// One was written. Several workers may have seen the same token: the next ones wait for it.
   void spend() { bucket_.lock()->reserve(clock_.steady(), std::chrono::seconds(1)); }
 
  private:
   static constexpr double kPerSecond = 10;
   static constexpr double kAtOnce = 20;
+  static constexpr Duration kCalm = std::chrono::milliseconds(200);
+  static constexpr Duration kCalmInHaste = std::chrono::seconds(2);
 
   const Clock& clock_;
   Guarded<runtime::TokenBucket> bucket_{kPerSecond, kAtOnce};

@@ -386,11 +386,11 @@ Result<runtime::Outcome> RunReconciler::act(Gathered& gathered, RunPlan todo,
     if (action.verb == Action::Verb::Apply &&
         action.resource.plural == api::Deployment::kResource.plural) {
       memory_.update(uid,
-                     [&](RunMemory& m) { m.applied[action.key.name] = done->metadata.generation; });
+                     [&](RunMemory& m) { m.applied[action.key.name] = done->version.generation; });
     }
     if (action.verb == Action::Verb::MergePatch &&
         action.resource.plural == crds::PipelineRun::kResource.plural && action.key == key) {
-      version = done->metadata.resource_version;
+      version = done->version.resource_version;
     }
   }
   if (todo.status) {

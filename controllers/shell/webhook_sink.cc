@@ -307,7 +307,7 @@ Verdict WebhookSink::create(const Delivery& delivery, const crds::Pipeline& pipe
     }
     // Twelve digits may fall together: then it is the run of another delivery.
     const bool other =
-        created->existed && created->metadata.annotation(kDeliveryAnnotation) != delivery.id;
+        created->existed && created->found.annotation(kDeliveryAnnotation) != delivery.id;
     if (other) continue;
     return {.kind = Kind::Accepted, .run = name, .duplicate = created->existed};
   }

@@ -50,8 +50,8 @@ int tune_socket(void*, curl_socket_t socket, curlsocktype) noexcept {
   return CURL_SOCKOPT_OK;
 }
 
-/// One system call a record instead of two. `work_receiving` reads until nothing is left, so that
-/// what OpenSSL has read ahead is never waited for.
+/// One system call a record instead of two. What OpenSSL has read ahead no poll tells of: see
+/// `has_more`.
 CURLcode tune_tls(CURL*, void* context, void*) noexcept {
   SSL_CTX_set_read_ahead(static_cast<SSL_CTX*>(context), 1);
   return CURLE_OK;
@@ -163,14 +163,17 @@ void Line::apply(const LoopOptions& o, std::uint64_t generation) {
     set(easy, CURLOPT_CONNECT_TO, static_cast<curl_slist*>(connect_to_));
   }
   max_headers_ = o.max_headers;
+  proxied_ = !o.proxy.empty();
   generation_ = generation;
 }
 
 void Line::begin(Transfer& transfer) {
   error_.reset();
   interrupted_ = false;
-  std::uint64_t woken = 0;
-  (void)!read(wake_, &woken, sizeof woken);  // of an interruption that came too late
+  if (woken_.exchange(false)) {  // an interruption that came too late
+    std::uint64_t count = 0;
+    (void)!read(wake_, &count, sizeof count);
+  }
   transfer_ = &transfer;
   answer_.emplace(transfer, max_headers_);
   sent_ = 0;
@@ -236,6 +239,7 @@ void Line::hang_up() {
   curl_multi_remove_handle(multi_, easy_);  // closes a connection of CONNECT_ONLY
   connected_ = false;
   socket_ = -1;
+  tls_.reset();
 }
 
 Line::Step Line::drive(SteadyTime until, const std::function<bool()>& ready) {
@@ -265,7 +269,10 @@ void Line::wait(SteadyTime until) {
 void Line::work() {
   drained_ = true;  // unless the work says otherwise
   if (phase_ == Phase::Connecting) work_connecting();
-  if (phase_ == Phase::Sending) work_sending();
+  if (phase_ == Phase::Sending) {
+    work_sending();
+    return;  // the answer takes a while, and reading before it is there costs as much as after
+  }
   if (phase_ == Phase::Receiving) work_receiving();
 }
 
@@ -326,6 +333,7 @@ void Line::work_receiving() {
       hang_up();
       return done(answer_->error());
     }
+    if (!answer_->complete() && !has_more()) return;
     if (answer_->complete()) {
       last_use_ = std::chrono::steady_clock::now();
       const std::size_t whole = out_.size() + (body_in_out_ ? 0 : transfer_->request.body.size());
@@ -334,6 +342,20 @@ void Line::work_receiving() {
     }
   }
   drained_ = false;
+}
+
+/// May there be more to read that no poll would tell of? A proxy may speak TLS of its own below
+/// ours, of which we know nothing.
+bool Line::has_more() {
+  if (proxied_) return true;
+  if (!tls_) {
+    const curl_tlssessioninfo* info = nullptr;
+    curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &info);
+    const bool openssl = info != nullptr && info->backend == CURLSSLBACKEND_OPENSSL;
+    tls_ = openssl ? info->internals : nullptr;
+    if (*tls_ == nullptr && origin_.starts_with("https")) return true;
+  }
+  return *tls_ != nullptr && SSL_has_pending(static_cast<const SSL*>(*tls_)) == 1;
 }
 
 void Line::broken(int code) {
@@ -367,6 +389,7 @@ void Line::interrupt() {
   interrupted_ = true;
   const std::uint64_t one = 1;
   (void)!write(wake_, &one, sizeof one);
+  woken_ = true;
 }
 
 }  // namespace millrace::http

@@ -87,6 +87,7 @@ class Line {
   void work_connecting();
   void work_sending();
   void work_receiving();
+  bool has_more();
   /// The connection is no good, by libcurl's result `code`; once more on a new one if that is fair.
   void broken(int code);
   void done(std::optional<Error> error);
@@ -97,6 +98,7 @@ class Line {
   std::vector<char> error_text_;
   std::uint64_t generation_ = 0;
   std::size_t max_headers_ = 0;
+  bool proxied_ = false;
   const int wake_;  ///< eventfd
   std::vector<char> buffer_;
 
@@ -105,6 +107,7 @@ class Line {
   std::string origin_;  ///< "https://host:port" of it
   int socket_ = -1;     ///< libcurl's, not ours to close
   SteadyTime last_use_{};
+  std::optional<void*> tls_;  ///< SSL* of it; null without TLS; empty: not asked for yet
 
   // The transfer.
   Transfer* transfer_ = nullptr;
@@ -117,6 +120,7 @@ class Line {
   bool drained_ = false;  ///< nothing is left to read but by waiting for the socket
   std::optional<Error> error_;
   std::atomic<bool> interrupted_{false};
+  std::atomic<bool> woken_{false};  ///< `wake_` may have been written to since it was read
 };
 
 }  // namespace millrace::http

@@ -118,17 +118,19 @@ class Informer {
                             [&] { return *left == 0; });
   }
 
-  /// Put the server's answer to a write of ours into the store, if it is newer.
-  void observe(T object) {
+  /// Put the server's answer to a write of ours into the store, if it is newer; the object as it is
+  /// kept there.
+  Ref<T> observe(T object) {
     if (options_.trim) options_.trim(object);
-    apply(std::make_shared<const T>(std::move(object)));
+    auto kept = std::make_shared<const T>(std::move(object));
+    apply(kept);
+    return kept;
   }
   /// The same for the answer's text. Errors: Malformed; the watch will bring the object anyway.
-  Result<void> observe_text(std::string_view json) {
+  Result<Ref<T>> observe_text(std::string_view json) {
     MR_ASSIGN(T object, codec::decode<T>(json));
     if (object.metadata.name.empty()) return fail(Code::Malformed, "object without a name");
-    observe(std::move(object));
-    return {};
+    return observe(std::move(object));
   }
   /// Note that a delete of ours took effect at `version` (0: unknown). Only where the server said
   /// that the object is gone: one that still has finalizers or a grace period is not.

@@ -86,7 +86,8 @@ Result<void> DeploymentController::Impl::act(const DeploymentObject& deployment,
                                          body.dump(), {.subresource = "status"}, options);
   if (!written.ok() && written.error().code == Code::NotFound) return {};
   MR_TRY(written);
-  return deployments.observe_text(*written);
+  MR_TRY(deployments.observe_text(*written));
+  return {};
 }
 
 DeploymentController::DeploymentController(client::Reader& reader, client::Writer& writer,

@@ -12,8 +12,9 @@ using codec::Value;
 
 class Observer final : public WriteObserver {
  public:
-  void wrote(const api::ApiResource& resource, const std::string&) override {
+  std::optional<Version> wrote(const api::ApiResource& resource, const std::string&) override {
     seen += std::string(resource.plural) + " ";
+    return std::nullopt;
   }
   std::string seen;
 };

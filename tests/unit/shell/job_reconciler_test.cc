@@ -41,9 +41,10 @@ class Bed final : public WriteObserver {
  public:
   Bed() { pods.add_index(kByOwnerUid, by_owner_uid<api::Pod>); }
 
-  void wrote(const api::ApiResource& resource, const std::string& json) override {
+  std::optional<Version> wrote(const api::ApiResource& resource, const std::string& json) override {
     if (resource == api::Job::kResource) jobs.put(decode<api::Job>(*Value::parse(json)));
     if (resource == api::Pod::kResource) pods.put(decode<api::Pod>(*Value::parse(json)));
+    return std::nullopt;
   }
 
   /// Store the Job "j" with `spec`, in the API and in the cache.

@@ -83,11 +83,12 @@ class WebhookSinkTest : public testing::Test, public WriteObserver {
     make();
   }
 
-  void wrote(const api::ApiResource& resource, const std::string& json) override {
+  std::optional<Version> wrote(const api::ApiResource& resource, const std::string& json) override {
     if (resource == api::ControllerRevision::kResource) {
       auto decoded = codec::decode<api::ControllerRevision>(json);
       revisions_.put(std::make_shared<const api::ControllerRevision>(*std::move(decoded)));
     }
+    return std::nullopt;
   }
   void make(logic::WebhookConfig config = {}) {
     config.callback_hosts = {"ci.example"};
