@@ -137,6 +137,10 @@ class ScriptedServer::Connection final : public Peer {
     }
     return true;
   }
+  void gather(bool on) override {
+    const int value = on ? 1 : 0;
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
+  }
   void close() override { close_wanted_ = true; }
   void wait_for_client_to_leave() override {
     while (fill()) {

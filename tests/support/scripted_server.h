@@ -35,6 +35,8 @@ class Peer {
   virtual ~Peer() = default;
   /// Send bytes as they are. False: the client is gone.
   virtual bool send(std::string_view bytes) = 0;
+  /// Gather what is sent from now on; with false: send it, in one piece if it is below 64 KiB.
+  virtual void gather(bool on) = 0;
   /// Close the connection when the script returns.
   virtual void close() = 0;
   /// Block until the client closes or the server stops.

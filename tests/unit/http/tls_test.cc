@@ -122,6 +122,26 @@ TEST(Tls, PresentsTheClientCertificate) {
   EXPECT_TRUE(answer.ok()) << answer.error().message;
 }
 
+TEST(Tls, ReadsAllThatCameInOnePiece) {
+  const TestCertificate authority = make_authority("servers");
+  const TestCertificate certificate = issue(authority, {.ips = {"127.0.0.1"}});
+  // A record each, and then silence: what TLS has read ahead wakes nobody.
+  const ScriptedServer server(
+      [](const support::Received&, support::Peer& peer) {
+        peer.gather(true);
+        peer.begin_chunked(200);
+        for (int i = 0; i < 200; ++i) peer.chunk(std::to_string(i) + " ");
+        peer.end_chunked();
+        peer.gather(false);
+        peer.wait_for_client_to_leave();
+      },
+      support::ServerTls{certificate.certificate, certificate.key});
+  Loop loop({.tls = {.ca = authority.certificate, .certificate = {}, .key = {}}});
+  const auto answer = loop.call(get(server.url()), {}, in(10s));
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  EXPECT_TRUE(answer->body.ends_with("198 199 ")) << answer->body;
+}
+
 TEST(Tls, ConnectsElsewhereThanTheUrlNames) {
   const TestCertificate authority = make_authority("servers");
   const TestCertificate certificate = issue(authority, {.dns = {"api.cluster.example"}});
