@@ -48,7 +48,9 @@ class Echo final : public client::Reader, public client::Writer, public WriteObs
                                   const client::CallOptions&) override {
     return answer_;
   }
-  void wrote(const api::ApiResource&, const std::string&) override {}
+  std::optional<Version> wrote(const api::ApiResource&, const std::string&) override {
+    return Version{"812346", 1};  // as a cache that has read it
+  }
 
   std::size_t bytes = 0;  ///< of the last patch
 
