@@ -378,12 +378,11 @@ void Operator::Impl::connect() {
   jobs.on_change([this](const auto& old, const auto& now) {
     const api::Job& job = latest(old, now);
     const bool finished = now && logic::is_finished(*now);
-    if (!finished || job.spec.ttl_seconds_after_finished) {
-      wake(job_queue, api::key_of(job.metadata));
-    }
+    const bool over = finished && !job.spec.ttl_seconds_after_finished && logic::is_one_pod(job);
+    if (!over) wake(job_queue, api::key_of(job.metadata));
     const bool calm = now && !now->metadata.deletion_timestamp && (!finished || end_is_known(*now));
     wake_run_of(job.metadata, calm ? progress.calm_delay() : Duration::zero());
-    if (!now) job_memory.forget(job.metadata.uid);
+    if (!now || over) job_memory.forget(job.metadata.uid);
     if (finished) release_run_of(now->metadata);
   });
   pods.on_change([this](const auto& old, const auto& now) {
