@@ -378,7 +378,9 @@ void Operator::Impl::connect() {
   jobs.on_change([this](const auto& old, const auto& now) {
     const api::Job& job = latest(old, now);
     const bool finished = now && logic::is_finished(*now);
-    const bool over = finished && !job.spec.ttl_seconds_after_finished && logic::is_one_pod(job);
+    // The Job controller has no more to do; `old`, as those that are finished are trimmed.
+    const bool over =
+        finished && old && !job.spec.ttl_seconds_after_finished && logic::is_one_pod(*old);
     if (!over) wake(job_queue, api::key_of(job.metadata));
     const bool calm = now && !now->metadata.deletion_timestamp && (!finished || end_is_known(*now));
     wake_run_of(job.metadata, calm ? progress.calm_delay() : Duration::zero());
