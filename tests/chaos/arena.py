@@ -38,6 +38,7 @@ class Arena:
         self.load = None
         self._begun = None
         self._over = threading.Event()
+        self._kept, self._keeper = threading.Event(), None
 
     # --- parts ---
 
@@ -52,6 +53,22 @@ class Arena:
     def kill(self, operator):
         self.killed = True
         operator.kill()
+
+    def keep(self):
+        """From here on operators that end by themselves are started anew, as their Deployment does: one may lose its lease because the machine
+        stands still."""
+        def go():
+            while not self._kept.wait(0.2):
+                for operator in self.operators:
+                    if not operator.alive():
+                        operator.start(ready=False)
+        self._keeper = threading.Thread(target=go, daemon=True)
+        self._keeper.start()
+
+    def _keep_no_longer(self):
+        self._kept.set()
+        if self._keeper:
+            self._keeper.join()
 
     def proxy(self):
         proxy = FaultProxy(self.cluster, self.folder / f"proxy-{len(self.proxies)}")
@@ -193,6 +210,7 @@ class Arena:
 
     def stop_operators(self, allowed=()):
         complaints = []
+        self._keep_no_longer()
         for operator in self.operators:
             if operator.alive() and (code := operator.stop()) != 0:
                 complaints.append(f"{operator.log_path.name}: ended with {code} on TERM")
@@ -205,6 +223,7 @@ class Arena:
         """Ends what is left, whatever happened. The namespace stays until its cluster goes: to delete it is a third of the API server's work
         for a scenario, and would go on beside the next one."""
         self._over.set()
+        self._keep_no_longer()
         if self.load:
             self.load.stop()
         for operator in self.operators:

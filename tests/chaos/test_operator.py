@@ -67,6 +67,7 @@ def test_leader_paused_past_its_lease(arena):
     first.resume()
     assert first.wait_exit(PATIENCE) != 0, "who lost the Lease ends, to be started anew"
     assert second.alive()
+    arena.keep()
     arena.finish(repeats=True, allowed=["lease is lost", "lease lost"])
 
 
