@@ -38,7 +38,7 @@ class Arena:
         self.load = None
         self._begun = None
         self._over = threading.Event()
-        self._kept, self._keeper = threading.Event(), None
+        self._kept, self._keeper, self._crashes = threading.Event(), None, []
 
     # --- parts ---
 
@@ -60,8 +60,11 @@ class Arena:
         def go():
             while not self._kept.wait(0.2):
                 for operator in self.operators:
-                    if not operator.alive():
-                        operator.start(ready=False)
+                    if operator.alive():
+                        continue
+                    if (code := operator.process.returncode) < 0:
+                        self._crashes.append(f"{operator.log_path.name}: ended by signal {-code}")
+                    operator.start(ready=False)
         self._keeper = threading.Thread(target=go, daemon=True)
         self._keeper.start()
 
@@ -209,8 +212,8 @@ class Arena:
         return complaints + auditor.calls_once(self.load.calls.seen(), attempts_of, self.killed if repeats is None else repeats)
 
     def stop_operators(self, allowed=()):
-        complaints = []
         self._keep_no_longer()
+        complaints = self._crashes[:]
         for operator in self.operators:
             if operator.alive() and (code := operator.stop()) != 0:
                 complaints.append(f"{operator.log_path.name}: ended with {code} on TERM")
