@@ -36,6 +36,12 @@ using runtime::Ref;
 /// Runs come and go in bursts; their Pipeline looks at them all at once, this much later.
 constexpr Duration kPipelineDelay = std::chrono::seconds(1);
 
+/// From how many Pipelines on a new run of a schedule waits for their ticks; about what one takes,
+/// and the longest wait.
+constexpr std::size_t kManyTicks = 16;
+constexpr Duration kTickTime = std::chrono::milliseconds(6);
+constexpr Duration kTicksFirst = std::chrono::seconds(6);
+
 constexpr const char* kLeaseName = "millrace-operator";
 
 /// How often to compare the clocks, and what difference is a jump: of the wall clock, or of a
@@ -141,8 +147,9 @@ struct Operator::Impl final : WriteObserver {
   /// Tell a queue of `key`, if this process works on it. One that waits for the lease, or has other
   /// shards, must not gather the keys of all that ever happened.
   void wake(runtime::WorkQueue& queue, const ObjectKey& key, Duration delay = {});
-  /// A status of ours, which the plan that wrote it foresaw: nothing follows from it at once.
-  static bool is_own_report(const Ref<crds::PipelineRun>& old, const Ref<crds::PipelineRun>& now);
+  /// How long a run may wait to be looked at after this change.
+  Duration patience_with(const Ref<crds::PipelineRun>& old,
+                         const Ref<crds::PipelineRun>& now) const;
   /// True when the run of `job` was told of the end of its pod: the Job's own end adds nothing.
   bool end_is_known(const api::Job& job) const;
   /// Tell the run that a Job or pod belongs to, if it says so.
@@ -292,8 +299,8 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
                    [this](const ObjectKey& key) { return shard_work.of_job(key); }),
       sharded_trials(trial_reconciler, shard_work.gate(),
                      [this](const ObjectKey& key) { return shard_work.of_pipeline(key); }),
-      pipeline_controller({.name = "pipeline", .workers = 2}, pipeline_queue, sharded_pipelines,
-                          env),
+      pipeline_controller({.name = "pipeline", .workers = settings.workers}, pipeline_queue,
+                          sharded_pipelines, env),
       run_controller({.name = "run", .workers = settings.workers}, run_queue, sharded_runs, env),
       job_controller({.name = "job", .workers = settings.workers}, job_queue, sharded_jobs, env),
       trial_controller({.name = "trial", .workers = 1}, trial_queue, sharded_trials, env) {
@@ -349,8 +356,7 @@ void Operator::Impl::connect() {
   runs.on_change([this](const auto& old, const auto& now) {
     const crds::PipelineRun& run = latest(old, now);
     active_runs += count_active(now) - count_active(old);
-    wake(run_queue, api::key_of(run.metadata),
-         is_own_report(old, now) ? progress.calm_delay() : Duration::zero());
+    wake(run_queue, api::key_of(run.metadata), patience_with(old, now));
     // A Job may have been seen before its run, and before its shard was known.
     const bool may_move =
         shard_work.many() && now && (!old || shard_work.of(*old) != shard_work.of(*now));
@@ -451,11 +457,19 @@ void Operator::Impl::moved(const crds::PipelineRun& run) {
   }
 }
 
-bool Operator::Impl::is_own_report(const Ref<crds::PipelineRun>& old,
-                                   const Ref<crds::PipelineRun>& now) {
-  // A cancellation or an approval changes the generation, a deletion its time.
-  return is_answer && old && now && old->metadata.generation == now->metadata.generation &&
-         !now->metadata.deletion_timestamp;
+Duration Operator::Impl::patience_with(const Ref<crds::PipelineRun>& old,
+                                       const Ref<crds::PipelineRun>& now) const {
+  if (!now || now->metadata.deletion_timestamp) return {};
+  if (!old) {
+    // Many schedules fire at once: all ticks get their runs before these take the API server up.
+    const bool ticked = !now->metadata.label(logic::kTickLabel).empty();
+    const std::size_t due = ticked ? pipeline_queue.depth() : 0;
+    return due < kManyTicks ? Duration{} : std::min<Duration>(due * kTickTime, kTicksFirst);
+  }
+  // A status of ours, which the plan that wrote it foresaw: nothing follows from it at once. A
+  // cancellation or an approval changes the generation.
+  const bool report = is_answer && old->metadata.generation == now->metadata.generation;
+  return report ? progress.calm_delay() : Duration{};
 }
 
 bool Operator::Impl::end_is_known(const api::Job& job) const {
