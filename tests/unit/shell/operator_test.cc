@@ -142,6 +142,50 @@ TEST_F(OperatorTest, what_ended_runs_leave_is_not_cached_in_whatever_order_the_l
   }
 }
 
+TEST_F(OperatorTest, TicksThatAreDueGoBeforeTheRunsOfOtherTicks) {
+  constexpr int kSchedules = 40;
+  create({"", "v1", "namespaces", "Namespace", false}, "",
+         Value::object({{"metadata", Value::object({{"name", "ns"}})}}));
+  for (int i = 0; i < kSchedules; ++i) {
+    Value pipeline = Value::parse(R"({"metadata":{},"spec":{
+        "batchJob":{"processors":[{"name":"a","image":"busybox"}]},
+        "strategy":{"cronExpression":"0 * * * *"}}})")
+                         .value();
+    pipeline["metadata"]["name"] = "p" + std::to_string(i);
+    create(crds::Pipeline::kResource, "ns", std::move(pipeline));
+  }
+  MetricsRegistry metrics;
+  OperatorSettings settings;
+  settings.leader_elect = false;
+  settings.identity = "test";
+  Operator oper(client_, client_, settings, {clock_, pause_, metrics, log_});
+  const auto cached = [&](const char* resource) {
+    return metrics.gauge("millrace_cache_objects", "", {{"resource", resource}}).value();
+  };
+  std::int64_t runs_at_first_job = 0;
+  const auto go = [&] {
+    for (bool did = true; did;) {
+      did = false;
+      for (int part = 0; part < Operator::parts(); ++part) {
+        did = oper.step(part) || did;
+        if (runs_at_first_job == 0 && cached("jobs") > 0)
+          runs_at_first_job = cached("pipelineruns");
+      }
+    }
+  };
+  go();
+  clock_.advance(std::chrono::seconds(10));
+  go();
+  ASSERT_EQ(cached("pipelineruns"), 0);
+  clock_.advance(std::chrono::hours(1));
+  go();
+  EXPECT_EQ(cached("pipelineruns"), kSchedules);
+  clock_.advance(std::chrono::seconds(6));
+  go();
+  EXPECT_EQ(cached("jobs"), kSchedules) << "no longer than that";
+  EXPECT_GE(runs_at_first_job, kSchedules / 2);
+}
+
 /// Processes that share the work, stepped in turn; nothing takes time but what the clock says.
 class ShardedOperators : public OperatorTest {
  protected:
