@@ -28,7 +28,7 @@ const std::string& pipeline_name(const PipelineInput& input) {
 ScheduleStrategy parse_strategy(const PipelineInput& input) {
   ScheduleStrategy out;
   const auto& spec = input.pipeline->spec;
-  if (!spec.strategy || !spec.batch_job) return out;
+  if (!spec.strategy || spec.stream_job) return out;
   const crds::Strategy& in = *spec.strategy;
   out.expression = in.cron_expression;
   out.time_zone = in.time_zone;

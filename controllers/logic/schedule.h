@@ -59,10 +59,9 @@ constexpr std::string_view kRefused = "Refused";      ///< the API server will n
 
 /// `spec.strategy`, parsed.
 struct ScheduleStrategy {
-  std::string expression;  ///< as written; names the registration
-  std::string time_zone;   ///< as written
-  std::optional<CronSchedule>
-      cron;  ///< none: no schedule (absent, invalid, or not a batch pipeline)
+  std::string expression;            ///< as written; names the registration
+  std::string time_zone;             ///< as written
+  std::optional<CronSchedule> cron;  ///< none: no schedule (absent, invalid, or a stream)
   TimeZone zone;
   std::optional<Time> expire;
   ConcurrencyPolicy concurrency = ConcurrencyPolicy::Allow;

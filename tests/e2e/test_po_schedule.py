@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness.kube import GC_TIME, condition_of
-from harness.objects import now, owner, parse_time, pipeline, self_as_owner, stream
+from harness.objects import API, now, owner, parse_time, pipeline, self_as_owner, stream
 
 FAR = "0 0 1 1 *"  # fires at New Year only
 
@@ -71,6 +71,13 @@ def test_PO_4_five_fields_fire_at_minutes_0_and_5(kube, operator, millrace):
     assert status["expression"] == "0/5 * * * *"
     assert preview(millrace, "0/5 * * * *", "--from", "2026-03-01T10:58:30Z", "--count", "3") == [
         "2026-03-01T11:00:00Z", "2026-03-01T11:05:00Z", "2026-03-01T11:10:00Z"]
+
+
+def test_a_graph_has_a_schedule(kube, operator):
+    kube.apply({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "p"},
+                "spec": {"steps": [{"name": "a", "wait": {"duration": "1s"}}], "strategy": {"cronExpression": "@every 1s"}}})
+    for run in wait_runs(kube, "p", 2)[:2]:
+        kube.wait_condition("pipelinerun", run["metadata"]["name"], "Succeeded")
 
 
 def test_PO_4_six_fields_never_fire_and_are_reported(crds):

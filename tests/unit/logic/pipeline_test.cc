@@ -292,6 +292,16 @@ TEST(PlanPipeline, ATickIsClaimedThenCreatedThenRecorded) {
   EXPECT_EQ(scene.runs.size(), 1u);
 }
 
+TEST(PlanPipeline, AGraphHasASchedule) {
+  Scene scene(R"({"metadata":{"name":"p","namespace":"n","uid":"pu","resourceVersion":"7"},
+    "spec":{"steps":[{"name":"a","http":{"url":"https://a.example"}}],
+    "strategy":{"cronExpression":"@every 60s"}}})");
+  scene.settle();
+  scene.now += 60s;
+  scene.settle();
+  EXPECT_EQ(scene.runs.size(), 1u);
+}
+
 TEST(PlanPipeline, ARefusedTickIsRecorded) {
   Scene scene;
   scene.pipeline.spec.strategy =
