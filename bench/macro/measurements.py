@@ -1,17 +1,20 @@
-"""The options of bench/macro/run, and what it has measured: rows of the table, single measurements, points of the plots."""
+"""The options of bench/macro/run, and what the part under way has measured."""
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
 
 OPTIONS = argparse.Namespace()  # filled when the command line is read
-ROWS = []  # [part, figure, measured, target, reached]
-MICRO = []  # [benchmark, time, items, bytes, allocations]
-MEASURED = []  # every single measurement
-POINTS = {}  # plot → series → [(x, y)]
-CURRENT = {"part": ""}
+PART = {}  # of the part under way: see begin
+
+
+def begin():
+    """A new part."""
+    PART.update(rows=[],  # [figure, measured, target, reached]
+                micro=[],  # [benchmark, time, items, bytes, allocations]
+                points={},  # plot → series → [(x, y)]
+                measured=[])  # every single measurement
 
 
 def say(text):
@@ -19,11 +22,11 @@ def say(text):
 
 
 def keep(measurement):
-    MEASURED.append({"part": CURRENT["part"], "load": round(os.getloadavg()[0], 2), **measurement})
+    PART["measured"].append({"load": round(os.getloadavg()[0], 2), **measurement})
 
 
 def point(plot, series, x, y):
-    POINTS.setdefault(plot, {}).setdefault(series, []).append((x, y))
+    PART["points"].setdefault(plot, {}).setdefault(series, []).append((x, y))
 
 
 def repeats():
@@ -44,7 +47,7 @@ def spread(values, unit, digits=0):
 
 def row(what, text, value=None, below=None, target=None):
     reached = "" if below is None else "yes" if value <= below else "**no**"
-    ROWS.append([CURRENT["part"], what, text, target or "", reached])
+    PART["rows"].append([what, text, target or "", reached])
     say(f"{what}: {text} {reached}")
 
 
@@ -68,21 +71,3 @@ def quiet():
     deadline = time.monotonic() + OPTIONS.wait
     while os.getloadavg()[0] > 1.5 and time.monotonic() < deadline:
         time.sleep(2)
-
-
-def machine():
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    memory = int(open("/proc/meminfo").readline().split()[1]) / 2**20
-    return f"{os.cpu_count()} × {model}, {memory:.0f} GiB, Linux {platform.release().split('-')[0]}"
-
-
-def tables():
-    """For bench/README.md."""
-    lines = []
-    if ROWS:
-        lines += ["| part | figure | measured (min / median / max) | target | reached |", "|---|---|---|---|---|"]
-        lines += ["| " + " | ".join(each) + " |" for each in ROWS]
-    if MICRO:
-        lines += ["", "| benchmark | time | objects | bytes | allocations |", "|---|---|---|---|---|"]
-        lines += ["| " + " | ".join(each) + " |" for each in MICRO]
-    return "\n".join(lines)

@@ -3,7 +3,7 @@ import json
 import subprocess
 
 from bench_cluster import prefer
-from measurements import MICRO, OPTIONS, keep, quick, quiet, say
+from measurements import OPTIONS, PART, keep, quick, quiet, say
 
 BENCHES = ("cron", "decode", "expression", "patch", "planner", "queue", "store", "sync")
 
@@ -44,7 +44,7 @@ def measure_micro():
             keep(bench)
             rate = [shown(bench[key], unit) if key in bench else "" for key, unit in (("items_per_second", "/s"), ("bytes_per_second", "B/s"))]
             more = ", ".join(f"{bench[key]:,.1f} {key.replace('_', ' ')}" for key in sorted(bench) if key.endswith("_per_object"))
-            MICRO.append([f"{name}: {bench['run_name']}", time_of(bench), *rate, more])
+            PART["micro"].append([f"{name}: {bench['run_name']}", time_of(bench), *rate, more])
         say(f"{name}_bench done")
     if failed:
         raise RuntimeError("; ".join(failed))

@@ -20,12 +20,16 @@ def draw(results, folder):
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "millrace", "font.size": 9})
     from matplotlib import pyplot
-    written = []
+    written, drawn = [], {}
+    for part in results["parts"].values():
+        for name, lines in part["points"].items():
+            for series, points in lines.items():
+                drawn.setdefault(name, {}).setdefault(series, []).extend(points)
     for name, (title, x, y, logarithmic) in PLOTS.items():
-        if name not in results["points"]:
+        if name not in drawn:
             continue
         figure, axes = pyplot.subplots(figsize=(6.4, 3.6))
-        for series, points in results["points"][name].items():
+        for series, points in drawn[name].items():
             median = {at: sorted(b for a, b in points if a == at) for at in sorted({a for a, _ in points})}
             axes.plot(list(median), [values[len(values) // 2] for values in median.values()], marker="" if name == "steady" else "o",
                       markersize=3, linewidth=1.2, label=series)

@@ -21,7 +21,7 @@ def measure_schedules():
         cluster.start_operator()
         namespace = cluster.namespace()
         quiet()
-        due = (int(time.time()) + quick(25, 180)) // 60 * 60 + 60
+        due = (int(time.time()) + quick(25, 90)) // 60 * 60 + 60
         made = cluster.load("--namespace", namespace, "--prefix", "tick", "--template", cluster.file("tick.json", scheduled(due)), "--runs",
                             count, "--resource", "millrace.dev/v1/pipelines/Pipeline", "--success", "Ready=True", "--failure", "phase=Never")
         left = due - time.time()
