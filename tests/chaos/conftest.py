@@ -70,6 +70,14 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def pytest_runtest_logreport(report):
+    """Failures are also written down as they happen: twenty rounds take an hour, and pytest shows them at the end."""
+    folder = os.environ.get("MILLRACE_TEST_RESULTS")
+    if report.failed and folder and "PYTEST_XDIST_WORKER" not in os.environ:
+        with open(pathlib.Path(folder) / "chaos-failures.txt", "a") as log:
+            log.write("\n".join([f"=== {report.nodeid} ({report.when})", report.longreprtext, *(f"--- {name}\n{text}" for name, text in report.sections), ""]))
+
+
 class Grounds:
     """The cluster of one worker: faults that hit the control plane hit nobody else. Made anew when a scenario has broken it, and when
     the namespaces of so many have gathered in it."""

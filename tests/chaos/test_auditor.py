@@ -1,9 +1,11 @@
 """The auditor itself: a good history has no complaint, and each promise, once broken, is found."""
 import copy
+import json
+import types
 
 import auditor
 from auditor import History, forged
-from harness.audit import Call
+from harness.audit import AuditLog, Call
 from load import Expected
 from recorder import Version
 
@@ -187,3 +189,21 @@ def test_writes_at_rest_are_found():
         return Call(verb, resource, "n", "x", 200, "millrace/1", "/", "")
     assert auditor.quiet([call("get", "pods"), call("update", "leases"), call("watch", "jobs")]) == []
     assert auditor.quiet([call("patch", "pipelineruns/status")]) and auditor.quiet([call("create", "events")])
+
+
+# --- what it reads ---
+
+
+def test_a_line_of_the_audit_log_that_is_being_written_counts_as_later(tmp_path):
+    """The log is marked while the API server writes to it: what follows is read from the beginning of a line."""
+    def line(name):
+        return json.dumps({"verb": "create", "objectRef": {"resource": "jobs", "namespace": "n", "name": name}, "userAgent": "millrace/1", "requestURI": "/",
+                           "stage": "ResponseComplete", "stageTimestamp": ""}) + "\n"
+    path = tmp_path / "audit.log"
+    log = AuditLog(types.SimpleNamespace(audit_log=path))
+    assert log.offset == 0, "there is no log yet"
+    for first in ("", line("before"), line("before" * 20000)):
+        path.write_text(first + line("half")[:40])
+        log.mark()
+        path.write_text(first + line("half") + line("after") + line("last")[:40])
+        assert [call.name for call in log.calls()] == ["half", "after"]

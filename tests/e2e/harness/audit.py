@@ -2,6 +2,7 @@
 import collections
 import dataclasses
 import json
+import os
 import time
 
 
@@ -27,6 +28,20 @@ class Call:
         return "dryRun=All" in self.uri
 
 
+def end_of_lines(path):
+    """The offset after the last line that was written to its end."""
+    with open(path, "rb") as log:
+        at = log.seek(0, os.SEEK_END)
+        while at > 0:
+            start = max(0, at - 2**16)
+            log.seek(start)
+            found = log.read(at - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            at = start
+    return 0
+
+
 class AuditLog:
     """The log from the moment this object was made (or of `mark()`) on."""
 
@@ -35,8 +50,8 @@ class AuditLog:
         self.mark()
 
     def mark(self):
-        """Forgets what came before now."""
-        self.offset = self.path.stat().st_size if self.path.exists() else 0
+        """Forgets what came before now. A line that is being written is of a call that has no answer yet, and counts."""
+        self.offset = end_of_lines(self.path) if self.path.exists() else 0
 
     def calls(self, user_agent="millrace/", namespace=None, writes_only=False):
         """Calls by programs whose user agent begins so, in the order they ended; long watches only when they end."""
