@@ -187,6 +187,16 @@ struct Checker {
     check_range(base + ".failedRunsHistoryLimit", strategy.failed_runs_history_limit, 0, 10000);
   }
 
+  /// Ticks give no params: one without a default would make each of their runs fail.
+  void check_params_of_ticks(const crds::PipelineSpec& spec) {
+    if (!spec.strategy || spec.strategy->cron_expression.empty() || spec.strategy->suspend) return;
+    for (std::size_t i = 0; i < spec.params.size(); ++i) {
+      if (!spec.params[i].default_value.is_null()) continue;
+      complain(indexed("spec.params", i) + ".default",
+               "required with a schedule: runs that strategy.cronExpression starts give no params");
+    }
+  }
+
   void check_range(const std::string& path, std::optional<int> value, int low, int high) {
     if (!value || (*value >= low && *value <= high)) return;
     complain(path, "must be between " + std::to_string(low) + " and " + std::to_string(high));
@@ -215,6 +225,7 @@ std::vector<FieldError> check_pipeline(const crds::Pipeline& pipeline,
   if (spec.stream_job) checker.check_stream(*spec.stream_job);
   for (FieldError& error : check_surroundings(spec)) checker.errors.push_back(std::move(error));
   if (spec.strategy) checker.check_strategy(*spec.strategy);
+  checker.check_params_of_ticks(spec);
   if (context.pipeline && is_graph(spec)) {
     for (FieldError& error : check_children(pipeline, context.pipeline)) {
       checker.errors.push_back(std::move(error));

@@ -206,6 +206,14 @@ TEST(CheckPipeline, NamesEachWrongField) {
            "strategy":{"cronExpression":"0 * * * * *","expire":"2031-02-30 00:00:00",
                        "timeZone":"Mars/Base"}})",
        {"spec.strategy.cronExpression", "spec.strategy.expire", "spec.strategy.timeZone"}},
+      {"a schedule gives no params",
+       R"({"params":[{"name":"a","default":"x"},{"name":"b"},{"name":"c","type":"integer"}],
+           "steps":[{"name":"s","container":{"image":"i"}}],"strategy":{"cronExpression":"0 * * * *"}})",
+       {"spec.params[1].default", "spec.params[2].default"}},
+      {"a schedule that is suspended may come later",
+       R"({"params":[{"name":"a"}],"steps":[{"name":"s","container":{"image":"i"}}],
+           "strategy":{"cronExpression":"0 * * * *","suspend":true}})",
+       {}},
   };
   const Config config = full_config();
   for (const auto& c : cases) {
