@@ -85,7 +85,7 @@ bool Graph::may_start(Unit& unit, const std::unordered_map<std::size_t, int>& bu
   }
   if (!is_wanted(unit)) return false;
   if (unit.state.waiting && unit.state.waiting->reason == kBackoff && node.retry) {
-    const Time until = end_of_backoff(unit);
+    const Time until = settle_backoff(unit);
     if (input_.now < until) {
       look_again(plan_, until - input_.now);
       return false;

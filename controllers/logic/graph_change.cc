@@ -124,12 +124,10 @@ void Graph::fail_attempt(Unit& unit, const StepFailure& failure, Time when) {
   if (asked > pause_before(*retry, state.retries)) {
     state.waiting->until = std::chrono::ceil<std::chrono::seconds>(*state.waiting->since + asked);
   }
-  look_again(plan_, std::max<Duration>(end_of_backoff(unit) - input_.now, {}));
+  look_again(plan_, std::max<Duration>(settle_backoff(unit) - input_.now, {}));
 }
 
-/// When the next attempt of a step that pauses may begin. A pause that lies ahead was begun by a
-/// clock that was set back since: it begins again now, or it would last until that clock's time.
-Time Graph::end_of_backoff(Unit& unit) const {
+Time Graph::settle_backoff(Unit& unit) const {
   auto& waiting = *unit.state.waiting;
   const Time latest = std::chrono::ceil<std::chrono::seconds>(input_.now);
   const Time since = waiting.since.value_or(input_.now);

@@ -149,7 +149,9 @@ class Graph {
   void stop_waiting(Unit& unit);
   /// True when a live look at Jobs and pods is needed and was asked for.
   bool ask_workload();
-  Time end_of_backoff(Unit& unit) const;
+  /// When the next attempt of a step that pauses may begin. A pause that lies ahead was begun by a
+  /// clock that was set back since: it begins again now, or it would last until that clock's time.
+  Time settle_backoff(Unit& unit) const;
   bool over_time(const Unit& unit, Time started);
 
   // graph_stop.cc

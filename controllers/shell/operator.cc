@@ -116,8 +116,19 @@ const T& latest(const Ref<T>& old, const Ref<T>& now) {
   return now ? *now : *old;
 }
 
-/// Set while this thread puts the answer to a write of ours into a cache.
-thread_local bool is_answer = false;
+/// While one lives, its thread puts the answer to a write of ours into a cache.
+class AnswerScope {
+ public:
+  AnswerScope() { here_ = true; }
+  ~AnswerScope() { here_ = false; }
+  AnswerScope(const AnswerScope&) = delete;
+  AnswerScope& operator=(const AnswerScope&) = delete;
+  static bool here() { return here_; }
+
+ private:
+  static thread_local bool here_;
+};
+thread_local bool AnswerScope::here_ = false;
 
 }  // namespace
 
@@ -468,7 +479,7 @@ Duration Operator::Impl::patience_with(const Ref<crds::PipelineRun>& old,
   }
   // A status of ours, which the plan that wrote it foresaw: nothing follows from it at once. A
   // cancellation or an approval changes the generation.
-  const bool report = is_answer && old->metadata.generation == now->metadata.generation;
+  const bool report = AnswerScope::here() && old->metadata.generation == now->metadata.generation;
   return report ? progress.calm_delay() : Duration{};
 }
 
@@ -560,9 +571,8 @@ std::optional<Version> Operator::Impl::wrote(const api::ApiResource& resource,
     static_assert(std::is_same_v<Store, runtime::Store<T>>);
     if (known || !(T::kResource == resource)) return;
     known = true;
-    is_answer = true;
+    const AnswerScope scope;
     const auto observed = informer.observe_text(json);
-    is_answer = false;
     if (observed.ok()) {
       const api::ObjectMeta& metadata = (*observed)->metadata;
       version = Version{metadata.resource_version, metadata.generation};
