@@ -90,6 +90,7 @@ def report_pair(what, count, runs, bare, ratio=None, cpu=None, memory=None):
         if have:
             row(name, "; ".join(f"{p} {spread([each[p] / 1000 for each in have], 's', 2)}" for p in ("p50", "p90", "p99")))
     figure("the operator's CPU per run", [each["engine_cpu_s"] * 1000 / count for each in runs], "ms", 2, cpu)
+    figure("the bare client's own CPU per run (the bound's writes, watches of what it waits for)", [each["bench_cpu_s"] * 1000 / count for each in bare], "ms", 2)
     peaks = [each["engine_rss_peak_kib"] / 1024 for each in runs]
     row("the operator's memory, peak", spread(peaks, "MiB", 1), max(peaks), memory, memory and f"< {memory} MiB")
     for found, name in ((runs, ""), (bare, ", the bare client's")):
