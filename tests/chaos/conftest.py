@@ -49,9 +49,21 @@ def pytest_configure(config):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what follows is not left out
 
 
+def end_operators(session):
+    """Of workers that were cut off: their kubeconfigs lie in the session's own folder."""
+    for folder in pathlib.Path("/proc").iterdir():
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0") if folder.name.isdigit() else []
+            if b"operator" in words and any(word.startswith(f"{session}/".encode()) for word in words):
+                os.kill(int(folder.name), signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+
+
 def pytest_unconfigure(config):
     if getattr(config, "millrace_owner", False):
         session = pathlib.Path(os.environ.pop(SESSION))
+        end_operators(session)
         for port in session.glob("*/cluster-*.port"):  # of workers that were cut off
             Cluster(port.with_suffix(""), real=False).down()
         shutil.rmtree(session, ignore_errors=True)
