@@ -102,8 +102,9 @@ class Cluster:
         return {path.stem: int(path.read_text().split()[0]) for path in (self.dir / "cluster").glob("*.pid")}
 
     def cpu(self):
-        """Processor time of the control plane's programs so far, together [s]."""
-        return sum(cpu_of(pid) for pid in self.pids().values())
+        """Processor time of the control plane's programs so far, each and together [s]."""
+        each = {f"{name}_cpu_s": cpu_of(pid) for name, pid in self.pids().items()}
+        return {**each, "cluster_cpu_s": sum(each.values())}
 
     def kubectl(self, *words):
         done = subprocess.run(["kubectl", "--kubeconfig", self.kubeconfig, *words], env=self.env, capture_output=True, text=True)
@@ -177,7 +178,7 @@ class Cluster:
 
     def counters(self):
         """What only grows: etcd's work, the control plane's processor time, the bytes of the operator's connections."""
-        found = {"cluster_cpu_s": self.cpu(), **costs.etcd(int(self.env["CLUSTER_PORT"]) + 1)}
+        found = {**self.cpu(), **costs.etcd(int(self.env["CLUSTER_PORT"]) + 1)}
         return {**found, **costs.connections(self.operator.process.pid)} if self.operator else found
 
     def count_calls(self, namespace, action):
