@@ -138,6 +138,8 @@ class Recorded:
 
 
 def read(audit_log, offset):
+    """The calls in the order in which they came. A line is written when its call is over: that of a pod may stand before that of its Job, which a
+    watch had shown already."""
     with open(audit_log, "rb") as log:
         log.seek(offset)
-        return [json.loads(line) for line in log]
+        return sorted((json.loads(line) for line in log), key=lambda entry: entry["requestReceivedTimestamp"])
