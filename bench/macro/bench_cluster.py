@@ -18,6 +18,7 @@ import costs  # noqa: E402
 import pipelines  # noqa: E402
 import recorder  # noqa: E402
 from measurements import OPTIONS, keep, say  # noqa: E402
+from harness.audit import end_of_lines  # noqa: E402
 from harness.ports import free_ports  # noqa: E402
 
 KINDS = ("inputElasticSearch", "inputApiServer", "outputApi", "outputFtp", "outputAs2", "outputKafka", "outputEmail")
@@ -146,7 +147,7 @@ class Cluster:
 
     def record_run(self, make, uid, pipeline):
         time.sleep(1)
-        offset = self.audit_log.stat().st_size
+        offset = end_of_lines(self.audit_log)
         make()
         time.sleep(2)
         return recorder.Recorded(recorder.read(self.audit_log, offset), uid, pipelines.needs_of(pipeline["spec"]))
@@ -184,7 +185,7 @@ class Cluster:
     def count_calls(self, namespace, action):
         """The operator's calls about the namespace during `action`; with CLUSTER_AUDIT."""
         time.sleep(2)
-        offset = self.audit_log.stat().st_size
+        offset = end_of_lines(self.audit_log)
         action()
         time.sleep(2)
         with open(self.audit_log, "rb") as log:
