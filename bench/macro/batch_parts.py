@@ -5,7 +5,7 @@ import time
 import pipelines
 from bench_cluster import Cluster
 from measurements import OPTIONS, figure, latency, quick, quiet, repeats, row, spread
-from pair import Pair, report_pair
+from pair import Pair, apart, report_pair
 
 HELLO = pipelines.batch("hello")
 
@@ -72,9 +72,8 @@ def measure_burst():
 
 def measure_batch5k():
     count = quick(200, 5000)
-    with Pair(HELLO) as pair:
-        quiet()
-        report_pair(f"{count:,} batch runs at once", count, [pair.runs(count)], [pair.bare(count)])
+    runs, bare = apart(HELLO, count)
+    report_pair(f"{count:,} batch runs at once", count, [runs], [bare])
 
 
 def measure_limits():

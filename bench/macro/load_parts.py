@@ -6,7 +6,7 @@ import time
 import pipelines
 from bench_cluster import Cluster
 from measurements import figure, latency, point, quick, quiet, repeats, row, spread
-from pair import Pair, report_pair
+from pair import Pair, apart, report_pair
 
 THREE = pipelines.chain("three-steps", 3)
 SCHEDULER_QPS, SCHEDULER_BURST = 50, 100  # of kube-scheduler where nobody says otherwise
@@ -24,11 +24,9 @@ def measure_graph500():
 
 def measure_graph5k():
     count = quick(200, 5000)
-    with Pair(THREE) as pair:
-        quiet()
-        found = pair.runs(count)
-        growth(count, found)
-        report_pair(f"{count:,} runs of three container steps at once", count, [found], [pair.bare(count)])
+    found, bare = apart(THREE, count)
+    growth(count, found)
+    report_pair(f"{count:,} runs of three container steps at once", count, [found], [bare])
 
 
 def growth(count, found):

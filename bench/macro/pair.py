@@ -5,7 +5,7 @@ import time
 import pipelines
 import recorder
 from bench_cluster import Cluster
-from measurements import figure, quick, repeats, row, spread
+from measurements import figure, quick, quiet, repeats, row, spread
 
 AUDIT = f"bodies:{recorder.NAMESPACE}"
 SMALL = 10  # steps; a larger pipeline is not run just to be warm
@@ -76,6 +76,16 @@ class Pair:
                 time.sleep(2)
                 into.append(way(count, *flags))
         return found
+
+
+def apart(pipeline, count):
+    """Runs of the operator, and the same by the bare client, each on a cluster of its own: what thousands of runs leave behind slows down who comes second."""
+    with Pair(pipeline) as pair:
+        quiet()
+        runs = pair.runs(count)
+    with Pair(pipeline) as pair:
+        quiet()
+        return runs, pair.bare(count)
 
 
 def report_pair(what, count, runs, bare, ratio=None, cpu=None, memory=None):

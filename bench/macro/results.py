@@ -34,7 +34,8 @@ def build_text():
 class Results:
     def __init__(self, folder, names, afresh):
         """`names`: all parts there are, in their order. `afresh`: what the folder has counts no more."""
-        self.folder, self.names, self.parts = folder, names, {}
+        self.folder, self.names = folder, names
+        self.parts, self.measured = {}, set()  # `measured`: by this process
         self.taken = {"machine": machine(), "build": build_text(), "date": datetime.date.today().isoformat(), "repeats": OPTIONS.repeats,
                       "quick": OPTIONS.quick}
         path = folder / "results.json"
@@ -44,10 +45,14 @@ class Results:
     def put(self, name, minutes, load):
         """What the part under way has measured; `load`: the machine's when it began."""
         self.parts[name] = {**self.taken, "minutes": round(minutes, 1), "load": round(load, 2), **PART}
+        self.measured.add(name)
         self.write()
 
     def ordered(self):
         return {name: self.parts[name] for name in self.names if name in self.parts}
+
+    def of_this_process(self):
+        return {name: part for name, part in self.ordered().items() if name in self.measured}
 
     def tables(self):
         """For bench/README.md."""
@@ -69,9 +74,9 @@ class Results:
 
     def write(self):
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {"parts": self.ordered()}
-        for path in filter(None, (self.folder / "results.json", OPTIONS.json)):
-            path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+        for path, parts in ((self.folder / "results.json", self.ordered()), (OPTIONS.json, self.of_this_process())):
+            if path:
+                path.write_text(json.dumps({"parts": parts}, indent=1, ensure_ascii=False) + "\n")
         if self.folder.resolve() == PUBLISHED:
             before, rest = PAGE.read_text().split(BEGIN)
             PAGE.write_text(before + BEGIN + self.tables() + "\n" + END + rest.split(END)[1])
