@@ -72,6 +72,15 @@ class Api:
         status, answer = self.call("GET", self.kube.path(kind) + "?" + urllib.parse.urlencode({"labelSelector": selector}), wanted=(404,))
         return [] if status == 404 else answer["items"]
 
+    def version(self, kind):
+        """Of the store, now."""
+        return self.call("GET", self.kube.path(kind))[1]["metadata"]["resourceVersion"]
+
+    def is_kept(self, kind, version):
+        """Whether the store still knows what there was at that version."""
+        query = urllib.parse.urlencode({"resourceVersion": version, "resourceVersionMatch": "Exact"})
+        return self.call("GET", f"{self.kube.path(kind)}?{query}", wanted=(410,))[0] != 410
+
     def patch(self, kind, name, change, subresource="", wanted=()):
         return self.call("PATCH", self.path(kind, name) + subresource, change, PATCH, wanted=wanted)
 

@@ -104,7 +104,7 @@ def one_attempt_at_a_time(history):
             continue
         made = known.setdefault(one.uid, history.first[one.uid].item)
         place = running[label(made, RUN_UID), label(made, STEP)]
-        if one.gone or ended_pod(one.item):
+        if one.gone or ended_pod(one.item) or forged(one.item):  # its owner was torn off: it is nobody's, and may run on
             place.pop(one.uid, None)
             continue
         if one is history.first[one.uid]:

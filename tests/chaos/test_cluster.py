@@ -8,6 +8,7 @@ from conftest import ROOT
 from harness.kube import Kube, condition_of
 from harness.objects import API, SHELL_IMAGE, notes, run
 from load import Load
+from test_pods import runs_now, running_pods
 
 
 def test_quota_exhausted_and_raised(arena):
@@ -36,11 +37,13 @@ def test_namespace_deleted_mid_run(arena):
     doomed.wait("serviceaccount", "default", lambda _: True, "being there")
     operator = arena.operator(namespaces=[arena.kube.namespace, doomed.namespace])
     there = type(arena.api)(doomed)
-    other = Load(arena.rng, arena.web, prefix="d-", span=0.5, hang=1.0)
+    other = Load(arena.rng, arena.web, prefix="d-", span=0.5, hang=4.0)
     arena.begin()
     other.start(there)
     other.created()
     arena.at(arena.rng.uniform(0.5, 4.0))
+    doomed.wait_list("pod", "", lambda pods: any(runs_now(pod) and auditor.label(pod, "pipeline-run") in other.expected for pod in pods),
+                     "a pod of a doomed run runs", timeout=PATIENCE)
     arena.api.call("DELETE", f"/api/v1/namespaces/{doomed.namespace}")
     arena.note("the namespace is deleted")
     doomed.wait_gone("namespace", doomed.namespace, timeout=PATIENCE)
@@ -63,11 +66,12 @@ class _Only:
 def test_crd_deleted_and_created_again(arena):
     """Runs and what belongs to them go with their kind; the operator stays, and does its work when the kind is there again."""
     operator = arena.operator()
-    first = Load(arena.rng, arena.web, prefix="old-", span=1.0, hang=1.0, size=2)
+    first = Load(arena.rng, arena.web, prefix="old-", span=1.0, hang=4.0, size=2)
     arena.recorder.start()
     first.start(arena.api)
     first.created()
     arena.last(arena.rng.uniform(0.0, 2.0))
+    arena.recorder.wait(lambda: any(auditor.label(pod, "pipeline-run") in first.expected for pod in running_pods(arena)), "a pod of an old run runs")
     which = arena.rng.choice([["pipelineruns"], ["pipelines", "pipelineruns"]])
     for plural in which:
         arena.kube.kubectl("delete", "crd", f"{plural}.millrace.dev", f"--timeout={PATIENCE:g}s")

@@ -7,11 +7,15 @@ from harness.objects import API, SHELL_IMAGE, notes, pipeline, run
 LOST = ("PodDeleted", "PodLost", "NodeLost", "Evicted", "Preempted", "NodeShutdown", "DeletionByPodGC", "DeletionByTaintManager")
 
 
+def runs_now(pod):
+    """A pod of a Job that runs, and nobody has taken away or forged."""
+    return ((auditor.owner_of(pod) or {}).get("kind") == "Job" and (pod.get("status") or {}).get("phase") == "Running"
+            and not pod["metadata"].get("deletionTimestamp") and not auditor.forged(pod))
+
+
 def running_pods(arena):
-    """Pods of Jobs that run now, by name, in an order that does not change."""
-    return [pod for _, pod in sorted(arena.recorder.latest("pods").items())
-            if (auditor.owner_of(pod) or {}).get("kind") == "Job" and (pod.get("status") or {}).get("phase") == "Running"
-            and not pod["metadata"].get("deletionTimestamp") and not auditor.forged(pod)]
+    """Those that run now, by name, in an order that does not change."""
+    return [pod for _, pod in sorted(arena.recorder.latest("pods").items()) if runs_now(pod)]
 
 
 def victims(arena, moment, suits):
@@ -25,15 +29,21 @@ def victims(arena, moment, suits):
     return [] if pods is True else pods
 
 
+def exact_but_for(load, disturbed):
+    """Runs that nobody has disturbed take the attempts that were drawn, and no more."""
+    for name, expected in load.expected.items():
+        expected.exact = name not in disturbed
+
+
 def test_pods_evicted(arena):
-    """An evicted pod costs an attempt, and the next one goes on; no attempt has two pods."""
+    """An evicted pod costs an attempt, for a reason that says so, and the next one goes on; no attempt has two pods, and no other run notices."""
     arena.operator()
     load = arena.begin(spare=4, hang=1.0)
-    evicted = {}
+    tried, evicted = {}, []
 
     def suits(pod):
         name = label(pod, "pipeline-run")
-        return name in load.expected and list(evicted.values()).count(name) < 3 and name_of(pod) not in evicted
+        return name in load.expected and list(tried.values()).count(name) < 3 and name_of(pod) not in tried
     moment = 0.0
     while len(evicted) < 6:
         moment += arena.rng.uniform(0.2, 1.0)
@@ -41,10 +51,26 @@ def test_pods_evicted(arena):
         if not pods:
             break
         pod = arena.rng.choice(pods)
+        tried[name_of(pod)] = label(pod, "pipeline-run")
         if arena.api.evict(name_of(pod)) < 300:
-            evicted[name_of(pod)] = label(pod, "pipeline-run")
+            evicted.append(pod["metadata"]["uid"])
     assert evicted, "nothing was evicted"
+    exact_but_for(load, set(tried.values()))
     arena.finish()
+    assert_told_apart(arena, evicted)
+
+
+def assert_told_apart(arena, evicted):
+    """The attempts of these pods (uids) ended for a reason that is not the program's, unless the program had ended before."""
+    last = {one.uid: one.item for one in arena.recorder.history() if one.kind == "pods"}
+    runs = arena.recorder.latest("pipelineruns")
+    cut = [last[uid] for uid in evicted if not auditor.ended_pod(last[uid])]
+    assert cut, "no evicted pod was seen running to its last"
+    for pod in cut:
+        job, status = auditor.owner_of(pod)["name"], runs[label(pod, "pipeline-run")]["status"]
+        reasons = {line["reason"] for line in (status.get("retryStatus") or {}).get("historyBuild") or [] if line["buildName"] == job}
+        reasons |= {step.get("reason") for step in status["stepStates"] if step.get("jobName") == job and step["state"] == "Failed"}
+        assert reasons and reasons <= set(LOST), f"{name_of(pod)} was evicted, and the status says {reasons or 'nothing'}: {status}"
 
 
 def test_node_lost_mid_step(arena):
@@ -108,43 +134,103 @@ def test_run_deleted_mid_step(arena):
     arena.finish()
 
 
+FORGERIES = ("pod of nobody", "pod of another Job", "Job of nobody", "torn label", "other run's labels", "torn owner", "other owner", "other owner of the Job")
+NOBODY = "00000000-0000-0000-0000-000000000001"  # uid of an owner that is not there
+
+
 def test_labels_and_owners_forged(arena):
-    """Pods that only say they belong to a run decide nothing; labels and owners of real ones may be torn off or changed: the run ends,
-    and each attempt has one child."""
+    """Pods and Jobs that only say they belong to a run decide nothing, and cost no attempt. Labels and owners of real ones may be torn off or
+    changed: their runs end as drawn, attempts aside, and each attempt has one child."""
     arena.operator()
     load = arena.begin(spare=4, hang=1.0)
-    moment, done, number, jobs = 0.0, 0, 0, []
-    while done < 8:
-        moment += arena.rng.uniform(0.2, 0.8)
-        pods = victims(arena, moment, lambda pod: label(pod, "pipeline-run") in load.expected)
-        if not pods:
-            break
-        pod, other = arena.rng.choice(pods), arena.rng.choice(pods)
-        what = arena.rng.choice(["foreign pod", "foreign owner", "foreign Job", "torn label", "other run"])
-        arena.note(f"{what}: {name_of(pod)}")
-        done, number = done + 1, number + 1
-        outcome = arena.rng.choice(["succeed", "fail:3"])
-        if what in ("foreign pod", "foreign owner"):
-            arena.api.create(_forged_pod(f"forged-{number}", pod, outcome, what == "foreign owner"))
-        elif what == "foreign Job":
-            job = arena.api.get("job", auditor.owner_of(pod)["name"])  # the recorder may have seen its pod only
-            arena.api.create(_forged_job(f"forged-{number}", job))
-            jobs.append(f"forged-{number}")
-        else:
-            change = {"millrace.dev/step": None} if what == "torn label" else {
-                key: label(other, key) for key in ("millrace.dev/run", "millrace.dev/run-uid", "pipeline-run", "millrace.dev/step", "millrace.dev/attempt")}
-            arena.api.patch("pod", name_of(pod), {"metadata": {"labels": change}}, wanted=(404,))
-    assert done >= 3, "hardly anything was forged"
-    for name in jobs:
-        arena.api.delete("job", name, propagationPolicy="Background")
+    forger, moment = Forger(arena), 0.0
+    for what in arena.rng.sample(FORGERIES, len(FORGERIES)):
+        while True:
+            moment += arena.rng.uniform(0.2, 0.8)
+            pods = victims(arena, moment, lambda pod: label(pod, "pipeline-run") in load.expected and forger.may(what, pod))
+            assert pods, f"all runs have ended before this was forged: {what}"
+            pod = arena.rng.choice(pods)
+            if forger.forge(what, pod, pods):
+                arena.note(f"{what}: {name_of(pod)}")
+                break
+    exact_but_for(load, set(forger.disturbed))
+    forger.clean_up()
     arena.finish()
+
+
+class Forger:
+    """What a user does who deceives the operator, by hand. `disturbed`: the runs of what was changed, once for each time."""
+
+    def __init__(self, arena):
+        self.arena, self.disturbed = arena, []
+        self._touched, self._made, self._jobs = set(), 0, []
+
+    def may(self, what, pod):
+        """No pod twice, and no run so often that it would end in another way."""
+        if name_of(pod) in self._touched or self.disturbed.count(label(pod, "pipeline-run")) >= 3:
+            return False
+        return what != "other owner of the Job" or self._on_record(pod)
+
+    def _on_record(self, pod):
+        """Whether the run's status names the pod's Job: one that is taken away before may be made again (docs/guarantees.md)."""
+        status = self.arena.recorder.latest("pipelineruns")[label(pod, "pipeline-run")].get("status") or {}
+        job = auditor.owner_of(pod)["name"]
+        return (status.get("cluster") or {}).get("buildName") == job or any(step.get("jobName") == job for step in status.get("stepStates") or [])
+
+    def forge(self, what, pod, pods):
+        """Whether it was done: the pod, one of `pods`, may have ended meanwhile."""
+        name = f"forged-{self._made}"
+        if what in ("pod of nobody", "pod of another Job"):
+            outcome = self.arena.rng.choice(["succeed", "fail:3"])
+            return self._create(_forged_pod(name, pod, outcome, what == "pod of another Job"))
+        job = self.arena.api.get("job", auditor.owner_of(pod)["name"])  # the recorder may have seen its pod only
+        if what == "Job of nobody":
+            self._jobs.append(name)
+            return job is not None and self._create(_forged_job(name, job))
+        if what == "other owner of the Job":
+            return job is not None and self._change("job", job, pod, _deceit(job))
+        if what == "other run's labels":
+            others = [each for each in pods if label(each, "pipeline-run") != label(pod, "pipeline-run")]
+            if not others:
+                return False
+            other = self.arena.rng.choice(others)
+            change = {"labels": {key: label(other, key) for key in ("pipeline-run", *(f"millrace.dev/{each}" for each in ("run", "run-uid", "step", "attempt")))}}
+        elif what == "torn label":
+            change = {"labels": {"millrace.dev/step": None}}
+        else:
+            change = _deceit(pod, torn=what == "torn owner")
+        # Only if it still is as it was seen: it runs.
+        return self._change("pod", pod, pod, {**change, "resourceVersion": pod["metadata"]["resourceVersion"]})
+
+    def _create(self, item):
+        self.arena.api.create(item)
+        self._made += 1
+        return True
+
+    def _change(self, kind, item, pod, metadata):
+        status, _ = self.arena.api.patch(kind, name_of(item), {"metadata": metadata}, wanted=(404, 409))
+        if status < 300:
+            self._touched.add(name_of(pod))
+            self.disturbed.append(label(pod, "pipeline-run"))
+        return status < 300
+
+    def clean_up(self):
+        """Takes away the Jobs that were made up: they never end."""
+        for name in self._jobs:
+            self.arena.api.delete("job", name, propagationPolicy="Background")
+
+
+def _deceit(item, torn=False):
+    """Metadata with which a real object has no owner, or one of the same name that is not there."""
+    owners = None if torn else [{**auditor.owner_of(item), "uid": NOBODY, "blockOwnerDeletion": False}]
+    return {"annotations": {FORGED: "true"}, "ownerReferences": owners}
 
 
 def _forged_pod(name, pod, outcome, owner):
     """A pod that looks like `pod`, and ends at once."""
     made = {"name": name, "labels": pod["metadata"]["labels"], "annotations": {FORGED: "true", "test.millrace.dev/outcome": outcome}}
     if owner:  # of the same name, which is another Job all the same
-        made["ownerReferences"] = [{**auditor.owner_of(pod), "uid": "00000000-0000-0000-0000-000000000001", "blockOwnerDeletion": False}]
+        made["ownerReferences"] = [{**auditor.owner_of(pod), "uid": NOBODY, "blockOwnerDeletion": False}]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": made,
             "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": SHELL_IMAGE}]}}
 

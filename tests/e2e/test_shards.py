@@ -4,17 +4,13 @@ import time
 import pytest
 
 from harness.objects import API, parse_time, pipeline, run
+from harness.shards import LEASE, lease_name, stable_hash
 
 pytestmark = pytest.mark.cluster_only("local mode has one operator")
 
-LEASE = "millrace-operator"
 SHARDS = 3
 DURATION = 12  # of a lease [s]; shorter ones are lost on a machine that is busy
 LOOK = 2  # how late a look at a lease may be, on a busy machine [s]
-
-
-def lease_name(shard):
-    return LEASE if shard == 0 else f"{LEASE}-{shard}"
 
 
 def holders(kube, shards=SHARDS):
@@ -53,17 +49,6 @@ def three(kube, start):
     made = [start() for _ in range(3)]
     wait_holders(kube, one_each, "one shard for each")
     return made
-
-
-def stable_hash(text):
-    """controllers/logic/shard.h: FNV-1a of 64 bits with splitmix64's last step; the same in all releases."""
-    mask = (1 << 64) - 1
-    value = 0xcbf29ce484222325
-    for byte in text.encode():
-        value = (value ^ byte) * 0x100000001b3 & mask
-    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9 & mask
-    value = (value ^ value >> 27) * 0x94d049bb133111eb & mask
-    return value ^ value >> 31
 
 
 def writers(operators):
