@@ -68,7 +68,7 @@ def assert_told_apart(arena, evicted):
     assert cut, "no evicted pod was seen running to its last"
     for pod in cut:
         job, status = auditor.owner_of(pod)["name"], runs[label(pod, "pipeline-run")]["status"]
-        reasons = {line["reason"] for line in (status.get("retryStatus") or {}).get("historyBuild") or [] if line["buildName"] == job}
+        reasons = {line["reason"] for line in (status.get("retryStatus") or {}).get("historyBuild") or [] if line.get("buildName") == job}
         reasons |= {step.get("reason") for step in status["stepStates"] if step.get("jobName") == job and step["state"] == "Failed"}
         assert reasons and reasons <= set(LOST), f"{name_of(pod)} was evicted, and the status says {reasons or 'nothing'}: {status}"
 
