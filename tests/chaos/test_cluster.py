@@ -37,7 +37,7 @@ def test_namespace_deleted_mid_run(arena):
     doomed.wait("serviceaccount", "default", lambda _: True, "being there")
     operator = arena.operator(namespaces=[arena.kube.namespace, doomed.namespace])
     there = type(arena.api)(doomed)
-    other = Load(arena.rng, arena.web, prefix="d-", span=0.5, hang=4.0)
+    other = Load(arena.rng, arena.web, prefix="d-", span=0.5, hang=1.0)
     arena.begin()
     other.start(there)
     other.created()
