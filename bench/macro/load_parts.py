@@ -102,7 +102,7 @@ def measure_limits500():
         quiet()
         runs, bare = [], []
         for way, found in ((pair.runs, runs), (pair.bare, bare)):
-            for _ in range(quick(1, 2)):
+            for _ in repeats(2):
                 time.sleep(5)  # the token buckets fill again
                 found.append(way(count))
     allowed = (3 * count - SCHEDULER_BURST) / SCHEDULER_QPS

@@ -11,7 +11,8 @@ PART = {}  # of the part under way: see begin
 
 def begin():
     """A new part."""
-    PART.update(rows=[],  # [figure, measured, target, reached]
+    PART.update(repeats=1,  # how often its figures are taken
+                rows=[],  # [figure, measured, target, reached]
                 micro=[],  # [benchmark, time, items, bytes, allocations]
                 points={},  # plot → series → [(x, y)]
                 measured=[])  # every single measurement
@@ -29,8 +30,10 @@ def point(plot, series, x, y):
     PART["points"].setdefault(plot, {}).setdefault(series, []).append((x, y))
 
 
-def repeats():
-    return range(OPTIONS.repeats)
+def repeats(most=None):
+    """For what a part measures again and again; the tables then say how often."""
+    PART["repeats"] = min(OPTIONS.repeats, most or OPTIONS.repeats)
+    return range(PART["repeats"])
 
 
 def quick(few, many):

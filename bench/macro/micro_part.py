@@ -3,7 +3,7 @@ import json
 import subprocess
 
 from bench_cluster import prefer
-from measurements import OPTIONS, PART, keep, quick, quiet, say
+from measurements import OPTIONS, PART, keep, quick, quiet, repeats, say
 
 BENCHES = ("cron", "decode", "expression", "patch", "planner", "queue", "store", "sync")
 
@@ -27,11 +27,11 @@ def time_of(bench):
 
 def measure_micro():
     quiet()
-    failed = []
+    failed, times = [], len(repeats())
     for name in BENCHES:
         words = [OPTIONS.build / f"bin/{name}_bench", "--benchmark_format=json", f"--benchmark_min_time={quick(0.02, 0.5)}"]
-        if OPTIONS.repeats > 1:
-            words += [f"--benchmark_repetitions={OPTIONS.repeats}", "--benchmark_report_aggregates_only=true"]
+        if times > 1:
+            words += [f"--benchmark_repetitions={times}", "--benchmark_report_aggregates_only=true"]
         process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         prefer(process.pid)
         out, err = process.communicate()

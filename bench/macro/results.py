@@ -36,8 +36,7 @@ class Results:
         """`names`: all parts there are, in their order. `afresh`: what the folder has counts no more."""
         self.folder, self.names = folder, names
         self.parts, self.measured = {}, set()  # `measured`: by this process
-        self.taken = {"machine": machine(), "build": build_text(), "date": datetime.date.today().isoformat(), "repeats": OPTIONS.repeats,
-                      "quick": OPTIONS.quick}
+        self.taken = {"machine": machine(), "build": build_text(), "date": datetime.date.today().isoformat(), "quick": OPTIONS.quick}
         path = folder / "results.json"
         if path.exists() and not afresh:
             self.parts = json.loads(path.read_text())["parts"]

@@ -1,4 +1,4 @@
-"""The promises of design section 2, held against what was recorded. Pure: histories in, complaints out; test_auditor.py breaks each.
+"""The promises of docs/guarantees.md, held against what was recorded. Pure: histories in, complaints out; test_auditor.py breaks each.
 
 Every function gives a list of texts; an empty one is a promise kept. The table in README.md names the invariants."""
 import collections

@@ -16,7 +16,7 @@ from harness.ports import free_ports
 from harness.web import send
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SAMPLES = sorted((ROOT / "manifests/samples").glob("*.yaml"))
+SAMPLES = sorted((ROOT / "manifests/samples").rglob("*.yaml"))
 SYSTEM = "millrace-system"
 ACCOUNT = f"system:serviceaccount:{SYSTEM}:millrace-operator"
 
@@ -183,7 +183,7 @@ def test_the_built_in_roles_cover_our_kinds(installed, role, verb, kind, allowed
     assert not may("patch", "pipelineruns.millrace.dev", "--subresource=status")
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem if path.parent.name == "samples" else f"{path.parent.name}-{path.stem}")
 def test_a_sample_is_accepted_and_runs(kube, start_operator, millrace, sample):
     """Each sample is valid offline, is applied with strict validation, and its run comes to the end that its comments say."""
     done = subprocess.run([millrace, "validate", "--config", ROOT / "config/demo.yaml", sample], capture_output=True, text=True)

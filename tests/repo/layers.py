@@ -1,4 +1,4 @@
-"""The layers of the project (guide, 2.1), as a table, and what breaks them.
+"""The layers of the project (CONTRIBUTING.md), as a table, and what breaks them.
 
 `violations(root)` reads every source and every CMakeLists.txt below `root` and gives one line per breach. The table
 says what a folder may include; the build files are held to the same table, and to naming what is included.

@@ -1,5 +1,5 @@
 /// Looks at every write that reaches the storage, and complains when a promise is broken.
-/// The promises: design, section 2.
+/// The promises: docs/guarantees.md.
 #pragma once
 
 #include <map>

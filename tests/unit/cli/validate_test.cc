@@ -117,9 +117,10 @@ TEST(Validate, NeedsAFile) {
 TEST(Validate, TheSamplesAreValid) {
   std::vector<std::string> line{"validate", "--config", "config/demo.yaml"};
   World world;
-  for (const char* name : {"config/demo.yaml", "manifests/samples/hello.yaml",
-                           "manifests/samples/scheduled.yaml", "manifests/samples/stream.yaml",
-                           "manifests/samples/retry.yaml", "manifests/samples/timeout.yaml"}) {
+  for (const char* name :
+       {"config/demo.yaml", "manifests/samples/hello.yaml", "manifests/samples/adapter/hello.yaml",
+        "manifests/samples/scheduled.yaml", "manifests/samples/stream.yaml",
+        "manifests/samples/retry.yaml", "manifests/samples/timeout.yaml"}) {
     const auto text = read_file(name);  // tests run in the root of the repository
     ASSERT_TRUE(text.ok()) << text.error().message;
     world.files[name] = *text;
