@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from harness.kube import condition_of
-from harness.objects import pipeline, run, service, shell, stream
+from harness.objects import parse_time, pipeline, run, service, shell, stream
 
 
 def ready(item):
@@ -32,6 +32,8 @@ def test_a_wrong_pipeline_is_told_by_its_condition_with_the_field(kube, start_op
         told = kube.wait_condition("pipeline", name, "Ready", "False", timeout=10)
         assert path in ready(told)["message"], ready(told)
         assert ready(told)["observedGeneration"] == told["metadata"]["generation"]
+        took = parse_time(ready(told)["lastTransitionTime"]) - parse_time(told["metadata"]["creationTimestamp"])
+        assert took.total_seconds() <= 2, f"{name} was told after {took}"  # both are whole seconds
     kube.wait_run("g")
     assert ready(kube.get("pipeline", "good"))["status"] == "True"
 

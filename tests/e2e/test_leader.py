@@ -1,7 +1,7 @@
 """Several operators, one of them at work: the Lease changes hands when its holder ends, dies or freezes, and never twice at once."""
 import pytest
 
-from harness.objects import pipeline, run
+from harness.objects import API, pipeline, run
 
 LEASE = "millrace-operator"
 
@@ -13,7 +13,7 @@ def holder(lease):
 @pytest.fixture
 def operators(kube, start_operator):
     """Two of them: the first holds the Lease."""
-    options = {"leader_elect": True, "args": ["--lease-namespace", kube.namespace]}
+    options = {"leader_elect": True, "args": ["--lease-namespace", kube.namespace], "config": {"http": {"allow": ["127.0.0.0/8"]}}}
     first = start_operator(kube, **options)
     kube.wait("lease", LEASE, holder, "a holder")
     second = start_operator(kube, **options)
@@ -61,3 +61,22 @@ def test_a_dead_holder_is_replaced(kube, operators):
     first.kill()
     kube.wait_run("r", timeout=60)
     assert len(kube.list("pod", "pipeline-run=r")) == 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+def test_a_call_under_way_keeps_its_key_when_the_leader_changes(kube, operators, web, hold, how):
+    first, second = operators
+    web.answer("/ask", hold=hold)
+    kube.apply([{"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "calls"}, "spec": {"steps": [
+        {"name": "ask", "http": {"url": f"{web.url}/ask", "method": "POST", "body": {"run": "{{ run.name }}"}}}]}}, run("r", "calls")])
+    web.wait("/ask")
+    first.kill() if how == "killed" else first.pause()
+    one, again = web.wait("/ask", 2, timeout=60)
+    hold.set()
+    done = kube.wait_completed("r", "Succeeded")
+    if how == "frozen":
+        first.resume()
+        assert first.wait_exit(30) != 0, "who lost the Lease ends, to be started anew"
+    assert again.headers["idempotency-key"] == one.headers["idempotency-key"] and again.body == one.body
+    assert done["status"]["stepStates"][0].get("attempt", 1) == 1 and web.count("/ask") == 2 and second.alive()

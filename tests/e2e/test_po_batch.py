@@ -468,6 +468,60 @@ def test_a_job_that_only_looks_like_ours_is_left_alone(kube, operator):
     assert kube.get("job", "bystander"), "what the run does not own survives it"
 
 
+@pytest.mark.cluster_only("nobody else is there who would run that Job")
+@pytest.mark.parametrize("body", ["batch", "graph"])
+def test_a_job_of_that_name_which_is_not_the_runs_is_never_taken_for_it(kube, start_operator, fault_proxy, job_controller, body):
+    """It comes just before the run's own, with its labels and its template, and succeeds: the run has no part in that, and says what is in its way."""
+    foreign = {}
+
+    def before(request):
+        if request.method == "POST" and request.write and request.path.partition("?")[0].endswith("/jobs") and not foreign:
+            asked = json.loads(request.body)
+            meta = {key: asked["metadata"][key] for key in ("name", "labels", "annotations") if key in asked["metadata"]}
+            kube.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": {"backoffLimit": 0, "template": asked["spec"]["template"]}})
+            foreign.update(kube.get("job", meta["name"]))
+
+    fault_proxy.before = before
+    start_operator(kube, kubeconfig=fault_proxy.kubeconfig, config={"jobController": job_controller})
+    container = {"image": "busybox:1", "command": ["true"]}
+    kube.apply([pipeline() if body == "batch" else {"apiVersion": "millrace.dev/v1", "kind": "Pipeline", "metadata": {"name": "p"}, "spec": {
+        "steps": [{"name": "one", "container": container}, {"name": "two", "dependsOn": ["one"], "container": container}]}}, run()])
+    ended = kube.wait_completed("r", "NameConflict" if body == "batch" else "StepFailed")
+    assert f"{foreign['metadata']['name']} exists already and belongs to somebody else" in json.dumps(ended["status"])
+    kube.wait_condition("job", foreign["metadata"]["name"], "Complete")
+    [there] = kube.list("job")
+    assert there["metadata"]["uid"] == foreign["metadata"]["uid"] and there["spec"] == foreign["spec"]
+    assert not there["metadata"].get("ownerReferences") and there["metadata"]["labels"] == foreign["metadata"]["labels"]
+    assert [owner(pod)[2] for pod in kube.list("pod")] == [foreign["metadata"]["uid"]]
+    after = kube.get("pipelinerun", "r")
+    assert "Succeeded" not in step_states(after).values() and condition_of(after, "Succeeded") == condition_of(ended, "Succeeded")
+    kube.delete("pipelinerun", "r")
+    kube.wait_gone("pipelinerun", "r")
+    assert kube.get("job", foreign["metadata"]["name"])["metadata"]["uid"] == foreign["metadata"]["uid"]
+
+
+def test_the_end_of_a_step_is_seen_from_its_pod(kube, start_operator, fault_proxy, job_controller, hold):
+    """Not from its Job, whose controller says it up to a second later: here the operator hears nothing of Jobs at all."""
+    start_operator(kube, kubeconfig=fault_proxy.kubeconfig, config={"jobController": job_controller})
+    kept = set()
+
+    def pace(request):
+        if request.path.partition("?")[0].endswith("/jobs"):
+            kept.add(request.number)
+            hold.wait(60)
+
+    fault_proxy.pace = pace
+    container = {"image": "busybox:1", "command": ["true"]}
+    kube.apply([{"apiVersion": "millrace.dev/v1", "kind": "Pipeline", "metadata": {"name": "g"}, "spec": {
+        "steps": [{"name": "one", "container": container}, {"name": "two", "dependsOn": ["one"], "container": container}]}}, run("r-graph", "g"),
+        pipeline(), run("r-batch")])
+    for name in ("r-graph", "r-batch"):
+        kube.wait_run(name, timeout=20)
+    assert kept and not hold.is_set(), "the operator was to hear nothing of Jobs"
+    hold.set()
+    kube.wait_list("job", "", lambda jobs: len(jobs) == 3 and all(condition_of(job, "Complete") for job in jobs), "three Jobs, ended")
+
+
 def test_jobs_look_ordinary_to_kubectl(kube, operator):
     kube.apply([pipeline(), run(), pipeline("bad", outcome="fail:1"), run("b", "bad")])
     name = kube.wait_run("r")["status"]["cluster"]["buildName"]
@@ -486,12 +540,15 @@ def test_a_finished_run_costs_no_more_writes(kube, operator, audit):
     kube.apply([pipeline(), run()])
     name = kube.wait_run("r")["status"]["cluster"]["buildName"]
     kube.wait_condition("job", name, "Complete")
+    kube.wait_completed("r")
     operator.stop()
+    ended = [kube.get(*each)["metadata"]["resourceVersion"] for each in (("pipelinerun", "r"), ("job", name))]
     operator.start()
     # A second run proves that the operator has looked at everything by now.
     kube.apply(run("r2"))
     kube.wait_run("r2")
     kube.wait_condition("job", kube.get("pipelinerun", "r2")["status"]["cluster"]["buildName"], "Complete")
+    assert [kube.get(*each)["metadata"]["resourceVersion"] for each in (("pipelinerun", "r"), ("job", name))] == ended
     touched = [call for call in audit.calls(namespace=kube.namespace, writes_only=True) if call.resource == "pipelineruns/status"]
     assert {call.name: sum(each.name == call.name for each in touched) for call in touched}.keys() == {"r", "r2"}
     assert sum(call.name == "r" for call in touched) <= 3, "\n".join(map(str, touched))

@@ -1,4 +1,5 @@
 """Several operators that share the runs: each run has one owner, and shards change hands when a process dies, comes or leaves."""
+import collections
 import time
 
 import pytest
@@ -82,6 +83,12 @@ def assert_one_job_per_attempt(kube):
         seen[key] = job["metadata"]["name"]
 
 
+def assert_no_job_twice(calls, least):
+    """By what the API server says it has made: a Job that is gone counts. Its name follows from run, step and attempt."""
+    made = collections.Counter(call.name for call in calls if (call.verb, call.resource, call.code) == ("create", "jobs", 201))
+    assert len(made) >= least and set(made.values()) == {1}, made.most_common(3)
+
+
 @pytest.mark.timeout(240)
 def test_three_share_the_runs_and_each_run_has_one_owner(kube, three):
     kube.apply([pipeline()])
@@ -100,20 +107,29 @@ def test_three_share_the_runs_and_each_run_has_one_owner(kube, three):
 
 
 @pytest.mark.timeout(300)
-def test_the_shards_of_a_killed_process_are_taken_within_a_lease_and_all_runs_end(kube, three):
+def test_the_shards_of_a_killed_process_are_taken_within_a_lease_and_all_runs_end(kube, three, audit):
     kube.apply([pipeline(delay="1s")])
     arrive(kube, 75)
     kube.wait_list("job", "", lambda found: len(found) > 10)
-    dead = identity(three[1])
+    dead, survivors = identity(three[1]), [three[0], three[2]]
+    shard = holders(kube).index(dead)
     three[1].kill()
     died = time.monotonic()
+    orphans = {each["metadata"]["name"] for each in kube.list("pipelinerun")
+               if stable_hash(each["metadata"]["uid"]) % SHARDS == shard and not each.get("status", {}).get("completionTime")}
+    assert orphans, "the dead one was to leave runs behind"
+    assert not orphans & writers(survivors).keys(), "nobody else has worked on them"
     arrive(kube, 75, start=75)
     wait_holders(kube, lambda found: "" not in found and dead not in found, "taken over")
     assert time.monotonic() - died < DURATION + LOOK
+    while not orphans & writers(survivors).keys():
+        assert time.monotonic() - died < DURATION + LOOK + 2, "the shard has a holder, and nobody works on its runs"
+        time.sleep(0.05)
     runs = wait_all(kube, 150)
     assert all(any(c["type"] == "Succeeded" and c["status"] == "True" for c in each["status"]["conditions"]) for each in runs)
     assert_one_job_per_attempt(kube)
-    both = [name for name, who in writers([three[0], three[2]]).items() if len(who) > 1]
+    assert_no_job_twice(audit.calls(namespace=kube.namespace, writes_only=True), 150)
+    both = [name for name, who in writers(survivors).items() if len(who) > 1]
     assert not both, f"written by both that live: {both}"
 
 

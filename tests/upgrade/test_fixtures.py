@@ -94,7 +94,7 @@ def test_batch_runs_of_an_earlier_build_end_as_they_would_have(crds, start_opera
 
 @pytest.mark.parametrize("path", recorded("graph"))
 def test_graphs_of_an_earlier_build_end_as_they_would_have(crds, start_operator, web, path):
-    """Every call of a run's step carries one and the same key, also when the builds changed while it was under way."""
+    """And no call is sent twice by this build. That its key is the earlier build's, too: test_previous.py."""
     web.answer("/ask", 200, {"n": 7})
     kube = crds
     fixture, before = restored(crds, path, web)
