@@ -69,7 +69,7 @@ def test_a_run_begun_by_one_build_is_ended_by_the_other(crds, web, fault_proxy, 
         first.start()
         kube.apply(scenario.items(n, web.url))
         while not (killer.struck.wait(0.05) or all_ended(kube)):
-            assert first.alive() or killer.struck.is_set(), first.tail()
+            assert first.alive() or killer.struck.wait(10), first.tail()
         struck = killer.disarm()
         if struck:
             second.start()
@@ -170,7 +170,7 @@ def test_a_stream_begun_by_one_build_is_kept_running_by_the_other(crds, fault_pr
         first.start()
         kube.apply(STREAM.items(n, ""))
         while not (killer.struck.wait(0.05) or STREAM.done(kube)):
-            assert first.alive() or killer.struck.is_set(), first.tail()
+            assert first.alive() or killer.struck.wait(10), first.tail()
         struck = killer.disarm()
         if not struck:
             assert first.stop() == 0
@@ -244,7 +244,7 @@ def test_a_rolling_update_changes_no_run(crds, web, ender_of, previous, millrace
         leading.arm(n)
         kube.apply(scenario.items(n, web.url))
         while not (leading.struck.wait(0.05) or all_ended(kube)):
-            assert waiting.operator.alive() and (leading.operator.alive() or leading.struck.is_set())
+            assert waiting.operator.alive() and (leading.operator.alive() or leading.struck.wait(10))
         struck = leading.disarm()
         if struck:
             assert leading.operator.wait_exit() == 0, leading.operator.tail()
