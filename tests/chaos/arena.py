@@ -31,10 +31,9 @@ class Arena:
         self.api.call("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.kube.namespace}})
         self.kube.wait("serviceaccount", "default", lambda _: True, "being there")
         self.web = Web()
-        self.audit = AuditLog(cluster)
+        self.audit, self.written = AuditLog(cluster), AuditLog(cluster)  # the first is marked again and again, the second never
         self.recorder = Recorder(self.api)
         self.operators, self.killed, self.proxies = [], False, []
-        self.excused = set()  # names of Jobs and pods that were taken away
         self.load = None
         self._begun = None
         self._over = threading.Event()
@@ -106,6 +105,15 @@ class Arena:
         """A drawn duration of a fault."""
         self._over.wait(seconds)
 
+    def strike(self, what):
+        """Just before a fault: waits until a run is under way that the fault can hit. Fails when all of them have ended."""
+        def under_way():
+            runs = self.recorder.latest("pipelineruns")
+            return self.all_ended() or any(name in runs and not auditor.is_true(runs[name], "Completed") for name in self.run_names())
+        self.recorder.wait(under_way, f"a run is under way, for this fault: {what}", describe=self.unended)
+        assert not self.all_ended(), f"all runs have ended, and this fault would hit nothing: {what}"
+        self.note(what)
+
     def note(self, what):
         """For the report of a failure: what was when."""
         print(f"{time.monotonic() - self._begun:6.2f} s  {what}", flush=True)
@@ -162,15 +170,19 @@ class Arena:
         return all(auditor.is_true(item, "Complete") or auditor.is_true(item, "Failed")
                    for item in self.recorder.latest("jobs").values() if auditor.label(item, auditor.RUN_UID))
 
-    def wait_quiet(self, window=2.0, timeout=PATIENCE):
-        """Waits for a time without writes of the operator; complaints if there is none."""
+    def wait_quiet(self, window=2.0, proof=6.0, timeout=PATIENCE):
+        """Waits for a time without writes of the operator, in any namespace (the cluster is this worker's own): complaints if there is none,
+        and about each write in the `proof` that follows, since every few seconds would be for ever."""
         deadline = time.monotonic() + timeout
-        while True:
-            self.audit.mark()
-            self._over.wait(window)
-            found = auditor.quiet(self.audit.calls(namespace=self.kube.namespace, writes_only=True))
-            if not found or time.monotonic() > deadline:
+        while found := self._written_within(window):
+            if time.monotonic() > deadline:
                 return found
+        return self._written_within(proof)
+
+    def _written_within(self, seconds):
+        self.audit.mark()
+        self._over.wait(seconds)
+        return auditor.quiet(self.audit.calls(writes_only=True))
 
     def wait_owned(self, timeout=PATIENCE):
         """Waits until the garbage collector has taken what lost its owner; complaints about what stays."""
@@ -199,8 +211,11 @@ class Arena:
 
     def judge(self, drawn=True, repeats=None):
         history = auditor.History(self.recorder.history())
-        complaints = (auditor.children_once(history, self.excused) + auditor.one_attempt_at_a_time(history) + auditor.runs_ended(history)
-                      + auditor.ends_kept(history) + auditor.true_to_the_pods(history) + auditor.ticks_kept(history))
+        gaps = set(self.recorder.gaps)
+        complaints = (auditor.children_once(history) + auditor.one_attempt_at_a_time(history) + auditor.runs_ended(history)
+                      + auditor.ends_kept(history) + auditor.true_to_the_pods(history) + auditor.ends_follow(history, gaps)
+                      + auditor.nothing_after_deletion(history) + auditor.ticks_kept(history)
+                      + auditor.made_once(self.written.calls(writes_only=True), history, self.kube.namespace))
         if drawn:
             complaints += auditor.as_drawn(history, self.load.expected)
         runs = {auditor.name_of(one.item): history.last[one.uid].item for one in history.by_kind["pipelineruns"]}

@@ -14,6 +14,8 @@ FORGED = "test.millrace.dev/forged"  # annotation of what a user made or changed
 STOPPED = {"StepTimeout", "BuildTimeout", "RunTimeout", "Cancelled", "TimedOut", "PipelineExpired"}
 # Why a run has ended without having begun: its steps then say Pending.
 NEVER_BEGUN = {"ParamsInvalid", "ExpressionError", "PipelineInvalid", "ConcurrencyLimit"}
+AFTERLIFE = 5.0  # [s] what was under way when its run was deleted may still be made
+COUNTED = ("jobs", "pods", "pipelineruns")  # whose creates are counted in the audit log
 
 
 def forged(item):
@@ -69,25 +71,70 @@ class History:
 # --- children ---
 
 
-def children_once(history, excused=()):
-    """At most one Job per (run, step, attempt), one pod per Job. `excused`: names of what a user took away meanwhile."""
+def children_once(history):
+    """At most one Job per (run, step, attempt), one pod per Job; one run, Deployment and Service of a name per owner."""
     complaints = []
-    jobs, pods = collections.defaultdict(set), collections.defaultdict(set)
+    jobs, pods, others = collections.defaultdict(set), collections.defaultdict(set), collections.defaultdict(set)
     for one in history.by_kind["jobs"]:
-        if forged(one.item) or not label(one.item, RUN_UID) or name_of(one.item) in excused:
+        if forged(one.item) or not label(one.item, RUN_UID):
             continue
         jobs[label(one.item, RUN_UID), label(one.item, STEP), label(one.item, ATTEMPT)].add((name_of(one.item), one.uid))
     for one in history.by_kind["pods"]:
         above = owner_of(one.item)
-        if forged(one.item) or not above or above["kind"] != "Job" or name_of(one.item) in excused:
+        if forged(one.item) or not above or above["kind"] != "Job":
             continue
         pods[above["name"], above["uid"]].add((name_of(one.item), one.uid))
+    for kind in ("pipelineruns", "deployments", "services"):
+        for one in history.by_kind[kind]:
+            if (above := owner_of(one.item)) and not forged(one.item):
+                others[kind, above["name"], above["uid"], name_of(one.item)].add(one.uid)
     for (run, step, attempt), made in jobs.items():
         if len(made) > 1:
             complaints.append(f"attempt {attempt} of step {step} of run {run} has {len(made)} Jobs: {sorted(made)}")
     for (job, _), made in pods.items():
         if len(made) > 1:
             complaints.append(f"Job {job} has {len(made)} pods: {sorted(made)}")
+    for (kind, owner, _, name), made in others.items():
+        if len(made) > 1:
+            complaints.append(f"{owner} has {len(made)} {kind} {name}: {sorted(made)}")
+    return complaints
+
+
+def made_once(calls, history, namespace):
+    """No name was given to two objects of ours one after the other, and the recorder saw all that were made: what came and went while one of
+    its watches could not go on stands in the audit log all the same. `calls`: all creates of the operators. What belongs to a run that
+    was deleted goes with it, seen or not (`nothing_after_deletion`)."""
+    complaints = []
+    seen = {(one.kind, name_of(one.item)) for kind in COUNTED for one in history.by_kind[kind]}
+    deleted = [name_of(history.last[one.uid].item) for one in history.by_kind["pipelineruns"] if one.uid in history.gone]
+    made = collections.Counter((call.namespace, call.resource, call.name) for call in calls
+                               if call.verb == "create" and call.code == 201 and call.resource in COUNTED and not call.dry_run)
+    for (place, kind, name), times in made.items():
+        if any(name == run or name.startswith(f"{run}-") for run in deleted):
+            continue
+        if times > 1:
+            complaints.append(f"{place}: {kind} {name} was created {times} times")
+        if place == namespace and (kind, name) not in seen:
+            complaints.append(f"{place}: {kind} {name} was created and never seen: it is gone, and its run is not")
+    return complaints
+
+
+def nothing_after_deletion(history):
+    """Nothing of a run is made once it was deleted, but for what was under way then."""
+    deleted = {}  # uid → when [s since 1970]
+    for one in history.versions:
+        if one.kind == "pipelineruns" and one.uid not in deleted:
+            if stamp := one.item["metadata"].get("deletionTimestamp"):
+                deleted[one.uid] = _seconds(stamp)
+            elif one.gone:
+                deleted[one.uid] = one.seen
+    complaints = []
+    for one in history.first.values():
+        run = label(one.item, RUN_UID) or (owner_of(one.item) or {}).get("uid")
+        if run in deleted and not forged(one.item):
+            late = _seconds(one.item["metadata"]["creationTimestamp"]) - deleted[run]
+            if late > AFTERLIFE:
+                complaints.append(f"{one.kind} {name_of(one.item)} was made {late:.1f} s after its run {run} was deleted")
     return complaints
 
 
@@ -157,10 +204,11 @@ def runs_ended(history):
 def ends_kept(history):
     """What has ended stays as it is; histories only grow; a step that succeeded does not begin again."""
     complaints = []
+    graphs = {name_of(one.item) for one in history.by_kind["pipelines"] if "steps" in one.item["spec"]}
     for uid, versions in history.each.items():
         for before, after in zip(versions, versions[1:]):
             if before.kind == "pipelineruns":
-                complaints += _run_kept(before.item, after.item)
+                complaints += _run_kept(before.item, after.item, before.item["spec"]["refPipeline"] in graphs)
             elif before.kind == "jobs" and not forged(after.item):
                 for kind in ("Complete", "Failed"):
                     if is_true(before.item, kind) and not is_true(after.item, kind):
@@ -170,7 +218,7 @@ def ends_kept(history):
     return complaints
 
 
-def _run_kept(before, after):
+def _run_kept(before, after, graph):
     name, complaints = name_of(after), []
     old, new = before.get("status") or {}, after.get("status") or {}
     if is_true(before, "Completed"):
@@ -180,15 +228,20 @@ def _run_kept(before, after):
     if now[:len(past)] != past:
         complaints.append(f"run {name}: its history lost something: {past} to {now}")
     steps = {step["name"]: step for step in new.get("stepStates") or []}
+    # The list of a batch run is that of its current attempt, which begins after the steps that have succeeded; that of a graph is whole
+    # until much of it moves into the archive.
+    attempt = max((step.get("attempt", 0) for step in steps.values()), default=0)
     for step in old.get("stepStates") or []:
         later = steps.get(step["name"])
         if step["state"] == "Succeeded" and later and later["state"] != "Succeeded":
             complaints.append(f"run {name}: step {step['name']} had succeeded and is {later['state']}")
+        if step["state"] == "Succeeded" and not later and not ("archive" in new if graph else attempt > step.get("attempt", 0)):
+            complaints.append(f"run {name}: step {step['name']} had succeeded and is not there any more")
     return complaints
 
 
 def true_to_the_pods(history):
-    """A step that succeeded has a pod in which its container ended with 0; one that failed has not. The same of Jobs."""
+    """A step that succeeded has a pod in which its container ended with 0, and says which; one that failed has not. The same of Jobs."""
     complaints = []
     pods = collections.defaultdict(list)
     for one in history.by_kind["pods"]:
@@ -199,6 +252,8 @@ def true_to_the_pods(history):
             for step in (run.get("status") or {}).get("stepStates") or []:
                 if step.get("podName"):
                     complaints += _step_true(name_of(run), step, pods.get(step["podName"], []))
+                elif step["state"] == "Succeeded" and step.get("jobName"):
+                    complaints.append(f"run {name_of(run)}: step {step['name']} succeeded, and nobody knows in which pod of {step['jobName']}")
     for job in (history.last[one.uid] for one in history.by_kind["jobs"]):
         if forged(job.item) or not label(job.item, RUN_UID):
             continue
@@ -216,18 +271,51 @@ def _step_true(run, step, pods):
     wanted = step["state"]
     if wanted not in ("Succeeded", "Failed"):
         return []
-    codes = set()
-    for pod in pods:
-        status = pod.get("status") or {}
-        own = [each for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-               if each["name"] == f"build-step-{step.get('of') or step['name']}"]
-        ended = [each["state"]["terminated"]["exitCode"] for each in own if "terminated" in each["state"]]
-        codes.add(ended[0] == 0 if ended else status.get("phase") == "Succeeded")
+    codes = {_ended_well(step, pod) for pod in pods}
     if wanted == "Succeeded" and True not in codes:
         return [f"run {run}: step {step['name']} succeeded, and no pod of it did: {step}"]
     if wanted == "Failed" and codes == {True} and step.get("reason") not in STOPPED:
         return [f"run {run}: step {step['name']} failed ({step.get('reason')}), and its pod succeeded"]
     return []
+
+
+def _ended_well(step, pod):
+    """Whether the step's container has ended with 0 in this version of its pod."""
+    status = pod.get("status") or {}
+    own = [each for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+           if each["name"] == f"build-step-{step.get('of') or step['name']}"]
+    ended = [each["state"]["terminated"]["exitCode"] for each in own if "terminated" in each["state"]]
+    return ended[0] == 0 if ended else status.get("phase") == "Succeeded"
+
+
+def ends_follow(history, gaps=()):
+    """A step or a Job is said to have succeeded only once its pod has, or its run: the server's order of all versions says what was first.
+    `gaps`: kinds of which the recorder has missed versions."""
+    complaints, told = [], set()
+    pods, succeeded = collections.defaultdict(list), set()  # by name, the versions so far; uids of what has succeeded, of a pod its Job's
+    for one in history.versions:
+        if forged(one.item):
+            continue
+        if one.kind == "pods":
+            pods[name_of(one.item)].append(one.item)
+            if (one.item.get("status") or {}).get("phase") == "Succeeded":
+                succeeded.add((owner_of(one.item) or {}).get("uid"))
+        elif one.kind == "jobs" and label(one.item, RUN_UID) and is_true(one.item, "Complete") and one.uid not in told and "pods" not in gaps:
+            told.add(one.uid)
+            if one.uid not in succeeded:
+                complaints.append(f"Job {name_of(one.item)} was Complete before its pod had succeeded")
+        elif one.kind == "pipelineruns":
+            if is_true(one.item, "Succeeded"):
+                succeeded.add(name_of(one.item))
+            for step in (one.item.get("status") or {}).get("stepStates") or []:
+                if step["state"] != "Succeeded" or (one.uid, step["name"]) in told:
+                    continue
+                told.add((one.uid, step["name"]))
+                if step.get("podName") and "pods" not in gaps and not any(_ended_well(step, pod) for pod in pods[step["podName"]]):
+                    complaints.append(f"run {name_of(one.item)}: step {step['name']} was said to have succeeded before {step['podName']} had")
+                if step.get("runName") and "pipelineruns" not in gaps and step["runName"] not in succeeded:
+                    complaints.append(f"run {name_of(one.item)}: step {step['name']} was said to have succeeded before its run {step['runName']} had")
+    return complaints
 
 
 def as_drawn(history, expected):
@@ -311,6 +399,7 @@ def _ledger_kept(name, ledgers, made, gone):
     for tick in range(anchor + step, last + 1, step):
         if tick not in made and tick not in skipped | dropped:
             complaints.append(f"tick {tick} of {name} is lost: no run, and not on record as skipped")
+    complaints += [f"tick {tick} of {name} is on record as skipped and has a run: {made[tick]}" for tick in sorted(made.keys() & skipped)]
     for tick, which in made.items():
         if tick <= anchor or (tick - anchor) % step or tick > last and not gone:
             complaints.append(f"{name} has a run of {tick}, which is none of its ticks ({anchor} to {last})")

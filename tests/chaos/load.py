@@ -42,8 +42,8 @@ class Calls:
 
 
 class Load:
-    """`size`: pipelines of each kind. `span`: over how many seconds the runs are begun. `spare`: more attempts for each run, where pods
-    are taken away; the attempts are then not exact."""
+    """`size`: pipelines of each kind. `span`: over how many seconds the runs are begun, the last of them at its end. `spare`: more attempts for
+    each run, where pods are taken away; the attempts are then not exact."""
 
     def __init__(self, rng, web, size=3, span=6.0, spare=0, prefix="", tick=True, streams=True, hang=0.0):
         self.rng, self.web, self.calls = rng, web, Calls(web)
@@ -58,6 +58,9 @@ class Load:
             self._schedule(f"{prefix}t")
         if streams:
             self._stream(f"{prefix}s")
+        last = max((number for number, (_, item) in enumerate(self.runs) if item["metadata"]["name"] in self.expected),
+                   key=lambda number: self.runs[number][0])
+        self.runs[last] = span, self.runs[last][1]  # until then there is always one that has not ended
 
     # --- at work ---
 

@@ -13,11 +13,12 @@ KINDS = ("pipelines", "pipelineruns", "jobs", "pods", "deployments", "services",
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """One state of one object. `rv` orders the versions of all objects of a cluster. `gone`: this was its last one."""
+    """One state of one object. `rv` orders the versions of all objects of a cluster. `gone`: this was its last one. `seen`: when [s since 1970]."""
     rv: int
     kind: str  # plural
     item: dict
     gone: bool = False
+    seen: float = 0.0
 
     @property
     def uid(self):
@@ -143,7 +144,7 @@ class Recorder:
 
     def _note(self, kind, item, gone):
         item["metadata"].pop("managedFields", None)
-        one = Version(int(item["metadata"]["resourceVersion"]), kind, item, gone)
+        one = Version(int(item["metadata"]["resourceVersion"]), kind, item, gone, time.time())
         self._versions.append(one)
         if gone:
             self._living[kind].pop(one.uid, None)

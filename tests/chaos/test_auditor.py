@@ -44,22 +44,35 @@ def step(state="Succeeded", **more):
     return {"name": "a", "state": state, "podName": "p", "attempt": 1, **more}
 
 
-KINDS = {"PipelineRun": "pipelineruns", "Job": "jobs", "Pod": "pods", "Pipeline": "pipelines"}
+KINDS = {"PipelineRun": "pipelineruns", "Job": "jobs", "Pod": "pods", "Pipeline": "pipelines", "Deployment": "deployments"}
+NOON = 1767268800.0  # 2026-01-01T12:00:00Z
 
 
 def history(*items):
-    """One version after the other; (item, "gone") is its last."""
+    """One version after the other; (item, "gone") is its last, which is seen at noon."""
     made = []
     for number, one in enumerate(items, 1):
         what, gone = one if isinstance(one, tuple) else (one, None)
         what = copy.deepcopy(what)
         what["metadata"]["resourceVersion"] = str(number)
-        made.append(Version(number, KINDS[what["kind"]], what, bool(gone)))
+        made.append(Version(number, KINDS[what["kind"]], what, bool(gone), NOON))
     return History(made)
 
 
+def deployment(name="d", uid="deployment-1"):
+    return item("Deployment", name, uid, owner=OWNER)
+
+
+def child(name="c", uid="run-2", succeeded=None):
+    """A run that a step of run r has started."""
+    made = a_run([], succeeded)
+    made["metadata"].update(name=name, uid=uid, ownerReferences=[OWNER])
+    return made
+
+
 GOOD = [a_run(), job(), pod(phase="Pending"), pod(), pod(phase="Succeeded", code=0), job(end="Complete"), a_run([step()], "True")]
-ALL = [auditor.children_once, auditor.one_attempt_at_a_time, auditor.runs_ended, auditor.ends_kept, auditor.true_to_the_pods, auditor.ticks_kept]
+ALL = [auditor.children_once, auditor.one_attempt_at_a_time, auditor.runs_ended, auditor.ends_kept, auditor.true_to_the_pods, auditor.ends_follow,
+       auditor.nothing_after_deletion, auditor.ticks_kept]
 
 
 def complaints(*items):
@@ -80,8 +93,41 @@ def test_two_jobs_of_an_attempt_are_found():
 def test_two_pods_of_a_job_are_found():
     assert "children_once" in complaints(*GOOD, pod("p2", "pod-2", "Succeeded"))
     assert "children_once" in complaints(job(), pod(), (pod(), "gone"), pod(uid="pod-2"), job(end="Failed"))
-    excused = history(job(), pod(), (pod(), "gone"), pod(uid="pod-2"))
-    assert auditor.children_once(excused, {"p"}) == []
+
+
+def test_a_child_that_was_made_again_is_found():
+    for one, again in ((child(), child(uid="run-3")), (deployment(), deployment(uid="deployment-2"))):
+        assert auditor.children_once(history(one, (one, "gone"), again)) != []
+    assert auditor.children_once(history(child(), child("c2", "run-3"), deployment(), deployment("d2", "deployment-2"))) == []
+
+
+def created(resource, name, namespace="n", code=201, verb="create"):
+    return Call(verb, resource, namespace, name, code, "millrace/1", "/", "")
+
+
+def test_what_came_and_went_unseen_is_found():
+    """By the audit log, which has no gaps."""
+    found = history(*GOOD)
+    calls = [created("jobs", "j"), created("pods", "p")]
+    assert auditor.made_once(calls, found, "n") == []
+    assert "2 times" in auditor.made_once([*calls, created("jobs", "j")], found, "n")[0]
+    assert "2 times" in auditor.made_once([*calls, created("pods", "x", "m"), created("pods", "x", "m")], found, "n")[0], "in any namespace"
+    assert "never seen" in auditor.made_once([*calls, created("pods", "p2")], found, "n")[0]
+    assert auditor.made_once([*calls, created("jobs", "j", code=409), created("events", "e"), created("jobs", "j", verb="patch")], found, "n") == []
+    deleted = history(*GOOD, (GOOD[-1], "gone"))
+    assert auditor.made_once([*calls, created("jobs", "r-build-1"), created("jobs", "r-build-1")], deleted, "n") == [], "with its run"
+
+
+def test_what_is_made_after_a_deletion_is_found():
+    def at(what, time):
+        return {**what, "metadata": {**what["metadata"], "creationTimestamp": f"2026-01-01T{time}Z"}}
+    going = a_run()
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T11:00:00Z"
+    for end, soon, late in (((a_run(), "gone"), "12:00:04", "12:00:06"), (going, "11:00:04", "11:00:06")):
+        for what in (job(), pod(), child(), deployment()):
+            assert auditor.nothing_after_deletion(history(a_run(), end, at(what, soon))) == [], "was under way"
+            assert auditor.nothing_after_deletion(history(a_run(), end, at(what, late)))
+    assert auditor.nothing_after_deletion(history(a_run(), at(job(), "12:00:06"))) == []
 
 
 def test_a_pod_beside_one_of_another_attempt_is_found():
@@ -108,6 +154,18 @@ def test_an_end_that_changes_is_found():
     assert "ends_kept" in complaints(*GOOD, a_run([step(attempt=2)], "True"))
     assert "ends_kept" in complaints(*GOOD[:-1], a_run([step()]), a_run([step("Running")]), GOOD[-1])
     assert "ends_kept" in complaints(*GOOD, job(end="Failed"))
+
+
+def test_a_success_that_vanishes_is_found():
+    graph, batch = item("Pipeline", "g", "pipeline-1", spec={"steps": []}), item("Pipeline", "g", "pipeline-1", spec={"batchJob": {}})
+    for of in (graph, batch):
+        assert "ends_kept" in complaints(of, *GOOD[:-1], a_run([step()]), a_run([]), GOOD[-1])
+    second = a_run([{"name": "b", "state": "Running", "attempt": 2}])
+    assert "ends_kept" in complaints(graph, *GOOD[:-1], a_run([step()]), second, GOOD[-1])
+    assert "ends_kept" not in complaints(batch, *GOOD[:-1], a_run([step()]), second, GOOD[-1]), "only what has not succeeded is done again"
+    archived = a_run([])
+    archived["status"]["archive"] = {"revisions": ["x"]}
+    assert "ends_kept" not in complaints(graph, *GOOD[:-1], a_run([step()]), archived)
     assert "ends_kept" in complaints(a_run(history=[{"attempt": 1}]), a_run(history=[{"attempt": 2}]), *GOOD[1:])
 
 
@@ -117,6 +175,20 @@ def test_a_status_that_is_not_true_is_found():
     assert "true_to_the_pods" in complaints(*GOOD[:-1], a_run([step("Failed", reason="Fail")], "False", "StepFailed"))
     assert "true_to_the_pods" in complaints(*GOOD[:5], job(end="Failed"), GOOD[-1])
     assert complaints(*GOOD[:4], pod(phase="Failed", code=3), job(end="Failed"), a_run([step("Failed", reason="Fail")], "False", "StepFailed")) == {}
+    unknown = {"name": "a", "state": "Succeeded", "attempt": 1, "jobName": "j"}
+    assert "true_to_the_pods" in complaints(*GOOD[:-1], a_run([unknown], "True")), "in a Job, and in no pod of it"
+
+
+def test_a_success_that_is_said_too_early_is_found():
+    """Though it comes true later."""
+    early = a_run([step()])
+    assert list(complaints(*GOOD[:4], early, *GOOD[4:])) == ["ends_follow"]
+    assert list(complaints(*GOOD[:4], job(end="Complete"), GOOD[4], GOOD[-1])) == ["ends_follow"]
+    assert complaints(*GOOD[:4], pod(code=0), early, *GOOD[4:]) == {}, "its container had ended, its pod had not"
+    assert auditor.ends_follow(history(*GOOD[:4], early, *GOOD[4:]), {"pods"}) == [], "not all of the pod's versions were seen"
+    above = a_run([{"name": "a", "state": "Succeeded", "attempt": 1, "runName": "c"}])
+    assert auditor.ends_follow(history(child(), above, child(succeeded="True")))
+    assert auditor.ends_follow(history(child(), child(succeeded="True"), above)) == []
 
 
 def test_an_end_that_was_not_drawn_is_found():
@@ -143,19 +215,21 @@ def tick_run(second, uid=None):
 
 
 def test_lost_and_doubled_ticks_are_found():
-    created = [(second, "Created", {"uid": f"uid-{second}"}) for second in (1, 2)]
-    good = [ticking(*created), tick_run(1), tick_run(2)]
+    lines = [(second, "Created", {"uid": f"uid-{second}"}) for second in (1, 2)]
+    good = [ticking(*lines), tick_run(1), tick_run(2)]
     assert auditor.ticks_kept(history(*good)) == []
-    assert "lost" in auditor.ticks_kept(history(ticking(*created), tick_run(1)))[0]
-    assert "lost" in auditor.ticks_kept(history(ticking(*created, last=3), *good[1:]))[0]
+    assert "lost" in auditor.ticks_kept(history(ticking(*lines), tick_run(1)))[0]
+    assert "lost" in auditor.ticks_kept(history(ticking(*lines, last=3), *good[1:]))[0]
     assert "2 runs" in auditor.ticks_kept(history(*good, tick_run(2, "uid-9")))[0]
     assert "none of its ticks" in auditor.ticks_kept(history(*good, tick_run(7)))[0]
-    assert "claimed" in auditor.ticks_kept(history(ticking(created[0], (2, "Claimed", {})), *good[1:]))[0]
+    assert "claimed" in auditor.ticks_kept(history(ticking(lines[0], (2, "Claimed", {})), *good[1:]))[0]
     assert "on record with" in auditor.ticks_kept(history(good[0], tick_run(1), tick_run(2, "uid-9")))[0]
-    skipped = ticking(created[0], (4, "Skipped", {"count": 3, "reason": "Suspended"}))
+    skipped = ticking(lines[0], (4, "Skipped", {"count": 3, "reason": "Suspended"}))
     assert auditor.ticks_kept(history(skipped, tick_run(1))) == []
-    assert auditor.ticks_kept(history(ticking(created[0], (4, "Skipped", {"count": 2, "reason": "Suspended"})), tick_run(1)))
+    assert auditor.ticks_kept(history(ticking(lines[0], (4, "Skipped", {"count": 2, "reason": "Suspended"})), tick_run(1)))
     assert auditor.ticks_kept(history(good[0], good[1], good[2], ticking(last=2, *[])) ) == [], "lines that were cut off later count"
+    dropped = [ticking(lines[0], (2, "Claimed", {})), tick_run(1), tick_run(2), ticking(lines[0], (2, "Skipped", {"reason": "Suspended"}))]
+    assert "skipped and has a run" in auditor.ticks_kept(history(*dropped))[0]
 
 
 def test_orphans_are_found():

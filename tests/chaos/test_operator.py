@@ -21,13 +21,15 @@ def holder(lease):
 def test_operator_killed_at_random(arena):
     """Whenever it is killed (-9) and started again, everything ends as drawn; calls may be repeated with their keys."""
     operator = arena.operator()
-    arena.begin()
+    lives = [(arena.rng.uniform(0.2, 2.0), arena.rng.uniform(0.0, 1.0)) for _ in range(arena.rng.randint(3, 5))]
+    arena.begin(span=max(6.0, sum(map(sum, lives))))
     moment = 0.0
-    for _ in range(arena.rng.randint(3, 5)):
-        moment += arena.rng.uniform(0.2, 2.0)
+    for lived, dead in lives:
+        moment += lived
         arena.at(moment)
+        arena.strike("killed")
         arena.kill(operator)
-        moment += arena.rng.uniform(0.0, 1.0)
+        moment += dead
         arena.at(moment)
         operator.start(ready=arena.rng.random() < 0.5)  # now and then it dies before it has seen everything
     operator.wait_ready()
@@ -40,15 +42,18 @@ def test_operator_killed_at_its_writes(arena, moment):
     proxy = arena.proxy()
     operator = arena.operator(kubeconfig=proxy.kubeconfig)
     killer = Killer(proxy, operator)
-    arena.killed = True
-    arena.begin(span=9.0)
-    for _ in range(6):
+    arena.begin(span=12.0)
+    arena.strike("killed at its writes from here on")
+    strikes = 0
+    while strikes < 6 and not arena.all_ended():
         killer.arm(arena.rng.randint(1, 12), moment)
-        struck = killer.struck.wait(20)
-        struck = killer.disarm() or struck
-        if not struck:
-            break
-        operator.start()
+        struck = killer.struck
+        arena.recorder.wait(lambda: struck.is_set() or arena.all_ended(), "the operator is killed, or all runs have ended", describe=arena.unended)
+        if killer.disarm():
+            arena.killed = True
+            strikes += 1
+            operator.start()
+    assert strikes >= 3, f"killed only {strikes} times before all runs had ended"
     arena.finish()
 
 
@@ -58,12 +63,14 @@ def test_leader_paused_past_its_lease(arena):
     first = arena.operator(**options)
     before = arena.kube.wait("lease", LEASE, holder, "a holder")
     second = arena.operator(**options)
-    arena.begin(span=20.0)  # there is always something under way
+    arena.begin(span=25.0)  # longer than it takes another to lead
     arena.at(arena.rng.uniform(0.5, 3.0))
+    arena.strike("the first is paused")
     first.pause()
     arena.kube.wait("lease", LEASE, lambda lease: holder(lease) not in ("", holder(before)), "another holder")
     arena.note("the second leads")
     arena.last(arena.rng.uniform(0.0, 2.0))
+    arena.strike("the first wakes up")
     first.resume()
     assert first.wait_exit(PATIENCE) != 0, "who lost the Lease ends, to be started anew"
     assert second.alive()
@@ -75,15 +82,14 @@ def test_two_operators_at_once(arena):
     """Two that both work, as when a lease was lost unnoticed: every run has one child per attempt all the same."""
     arena.operator()
     other = arena.operator()
-    arena.begin()
+    arena.begin(span=9.0)
     moment = 0.0
     for _ in range(3):
-        moment += arena.rng.uniform(0.3, 1.5)
-        arena.at(moment)
-        other.pause()
-        moment += arena.rng.uniform(0.3, 1.5)
-        arena.at(moment)
-        other.resume()
+        for fault in (other.pause, other.resume):
+            moment += arena.rng.uniform(0.3, 1.5)
+            arena.at(moment)
+            arena.strike(fault.__name__)
+            fault()
     arena.finish(repeats=True)
 
 
@@ -92,7 +98,7 @@ def test_clock_steps_forwards_and_back(arena):
     what is due ends."""
     clock = Clock(arena.folder)
     arena.operator(env=clock.environment)
-    load = arena.begin()
+    load = arena.begin(span=9.0)
     arena.api.create(pipeline("slow", outcome="hang@build-step-p", processors=["p"], timeout="5m"))
     arena.api.create(run("slow", "slow"))
     moment, off = 0.0, 0.0
@@ -100,8 +106,8 @@ def test_clock_steps_forwards_and_back(arena):
         moment += arena.rng.uniform(0.5, 2.5)
         arena.at(moment)
         off = arena.rng.uniform(low, high)
+        arena.strike(f"the clock is {off:+.0f} s off")
         clock.set(off)
-        arena.note(f"the clock is {off:+.0f} s off")
     load.created()
     arena.recorder.wait(arena.all_ended, "all runs have ended", describe=arena.unended)
     assert not is_true(arena.api.get("pipelinerun", "slow"), "Completed"), "there was time left"

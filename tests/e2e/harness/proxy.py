@@ -33,7 +33,8 @@ class FaultProxy:
     answer in the server's place, or raises Cut. `after(request, status)` runs when the server has done it and the operator
     does not know yet; it may raise Cut. `prefix(request)` gives bytes to send ahead of a stream (a watch). `half(request)` says
     after how many bytes of its body an answer breaks off (None: it does not); `pace(request)` waits before each piece of a
-    stream. All run on the connection's thread and can be replaced at any time."""
+    stream. All run on the connection's thread and can be replaced at any time. `faults` counts the requests that were cut off or
+    answered in the server's place."""
 
     def __init__(self, cluster, directory):
         self.directory = pathlib.Path(directory)
@@ -44,6 +45,7 @@ class FaultProxy:
         self.half = lambda request: None
         self.pace = lambda request: None
         self.requests = []
+        self.faults = 0
         self._lock = threading.Lock()
         self._open = set()
         config = json.loads(cluster.kubeconfig.read_text())
@@ -121,8 +123,20 @@ class FaultProxy:
             write = 1 + sum(1 for request in self.requests if request.write) if handler.command != "GET" and "dryRun=All" not in handler.path else 0
             request = Request(handler.command, handler.path, body, len(self.requests) + 1, write)
             self.requests.append(request)
+        try:
+            self._answer(handler, request)
+        except Cut:
+            self._count_fault()
+            raise
+
+    def _count_fault(self):
+        with self._lock:
+            self.faults += 1
+
+    def _answer(self, handler, request):
         made_up = self.before(request)
         if made_up is not None:
+            self._count_fault()
             status, headers, text = made_up
             data = text if isinstance(text, bytes) else text.encode()
             self.after(request, status)
@@ -136,7 +150,7 @@ class FaultProxy:
         try:
             headers = {name: value for name, value in handler.headers.items()
                        if name.lower() not in ("host", "connection", "upgrade", "http2-settings", "accept-encoding")}
-            upstream.request(request.method, request.path, body=body or None, headers=headers)
+            upstream.request(request.method, request.path, body=request.body or None, headers=headers)
             answer = upstream.getresponse()
             stream = answer.headers.get("Content-Length") is None
             data = b"" if stream else answer.read()
