@@ -1,5 +1,5 @@
-"""A seeded mix of work, and how each run of it has to end: batch runs, graphs (containers, calls, matrices, retries, finally), a
-schedule, a stream. The same random numbers draw the same load, to be started at the same times."""
+"""A seeded mix of work, and how each run of it has to end: batch runs, graphs (containers, calls, matrices, runs of other pipelines, retries,
+finally), a schedule, a stream. The same random numbers draw the same load, to be started at the same times."""
 import collections
 import dataclasses
 import threading
@@ -52,6 +52,7 @@ class Load:
         self._thread, self._stop, self._error = None, threading.Event(), None
         for number in range(size):
             self._batch(f"{prefix}b{number}", hang)
+        self._children(hang)
         for number in range(size):
             self._graph(f"{prefix}g{number}", hang)
         if tick:
@@ -116,16 +117,26 @@ class Load:
                 attempt = 2 if kind == "again" else 1
                 self._begin(f"{name}-{number}", name, ("Succeeded",), {"output--out": ("Succeeded", attempt)}, maxRetryCount=retries)
 
+    def _children(self, hang):
+        """What the `pipeline` steps of graphs start: one pipeline that succeeds, and one that fails."""
+        for name, end in (("well", None), ("badly", "fail:4")):
+            self.pipelines.append({"apiVersion": API, "kind": "Pipeline", "metadata": {
+                "name": f"{self.prefix}c-{name}", "annotations": notes(end, delay=self._delay(hang))}, "spec": {"steps": [
+                    {"name": each, "container": {"image": SHELL_IMAGE, "command": ["true"]}} for each in ("y0", "y1")[:1 if end else 2]]}})
+
     def _graph(self, name, hang):
         rng, steps, fails = self.rng, [], {}
         limit = rng.randint(0, 2)
         bad = None
         for number in range(rng.randint(3, 6)):
             step = {"name": f"x{number}", "dependsOn": sorted(rng.sample([each["name"] for each in steps], min(len(steps), rng.randint(0, 2))))}
-            kind = rng.choice(["container", "containers", "http", "http", "matrix"])
+            kind = rng.choice(["container", "containers", "http", "http", "matrix", "pipeline"])
             if kind == "http":
                 fails[step["name"]] = rng.choice([0, 0, 1, limit, limit + 1])
                 step["http"] = {"url": f"{self.web.url}/{{{{ run.name }}}}/{step['name']}", "method": "POST"}
+            elif kind == "pipeline":
+                fails[step["name"]] = 0 if self.spare else rng.choice([0, 0, FOR_EVER])
+                step["pipeline"] = {"name": f"{self.prefix}c-{'badly' if fails[step['name']] else 'well'}"}
             elif kind == "containers":
                 step["containers"] = [shell("one", "true"), shell("two", "true")]
             else:
