@@ -63,7 +63,7 @@ def test_leader_paused_past_its_lease(arena):
     first = arena.operator(**options)
     before = arena.kube.wait("lease", LEASE, holder, "a holder")
     second = arena.operator(**options)
-    arena.begin(span=25.0)  # longer than it takes another to lead
+    arena.begin(span=25.0, hang=1.0)  # longer than it takes another to lead
     arena.at(arena.rng.uniform(0.5, 3.0))
     arena.strike("the first is paused")
     first.pause()
