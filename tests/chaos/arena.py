@@ -170,19 +170,18 @@ class Arena:
         return all(auditor.is_true(item, "Complete") or auditor.is_true(item, "Failed")
                    for item in self.recorder.latest("jobs").values() if auditor.label(item, auditor.RUN_UID))
 
-    def wait_quiet(self, window=2.0, proof=12.0, timeout=PATIENCE):
-        """Waits for a time without writes of the operator, in any namespace (the cluster is this worker's own): complaints if there is none,
-        and about writes in the `proof` that follows, since every few seconds would be for ever. It is as long as a Pipeline's status may lag."""
-        deadline = time.monotonic() + timeout
-        while found := auditor.quiet(self._written_within(window)):
-            if time.monotonic() > deadline:
-                return found
-        return auditor.quiet(self._written_within(proof), late=True)
-
-    def _written_within(self, seconds):
-        self.audit.mark()
-        self._over.wait(seconds)
-        return self.audit.calls(writes_only=True)
+    def wait_quiet(self, window=12.0, timeout=PATIENCE):
+        """Waits for a time without writes of the operator, in any namespace (the cluster is this worker's own); complaints if there is none.
+        Longer than what is put off for a moment (a Pipeline's status for 10 s), so that a write every few seconds never passes."""
+        begun = last = time.monotonic()
+        while time.monotonic() < last + window:
+            self.audit.mark()
+            self._over.wait(1.0)
+            if found := auditor.quiet(self.audit.calls(writes_only=True)):
+                last = time.monotonic()
+                if last > begun + timeout:
+                    return found
+        return []
 
     def wait_owned(self, timeout=PATIENCE):
         """Waits until the garbage collector has taken what lost its owner; complaints about what stays."""

@@ -95,7 +95,8 @@ def test_calls_are_throttled(arena):
 
 
 class Promised:
-    """When a refused request may come again. Writes and watches are told apart by path and body; two callers may well read the same."""
+    """When a refused request may come again. Writes and watches are told apart by path and body. Two callers may well read the same, or
+    write the same revision, whose name is its content."""
 
     def __init__(self):
         self.early, self.kept = [], 0
@@ -111,7 +112,7 @@ class Promised:
 
     def refused(self, request, pause):
         """A tenth of the pause is forgiven."""
-        if request.write or "watch=" in request.path:
+        if request.write and "/controllerrevisions" not in request.path or "watch=" in request.path:
             with self._lock:
                 self._due[self._key(request)] = time.monotonic() + 0.9 * pause
 
