@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controllers/logic/attempt.h"
 #include "controllers/logic/job_many.h"
 #include "controllers/logic/job_status.h"
 #include "controllers/logic/labels.h"
@@ -10,6 +11,7 @@
 #include "controllers/logic/pod_facts.h"
 #include "controllers/logic/run_status.h"
 #include "controllers/logic/times.h"
+#include "crds/pipeline_run.h"
 #include "kubeclient/base/time_format.h"
 
 namespace millrace::logic {
@@ -19,7 +21,7 @@ using api::Job;
 using api::Pod;
 using codec::Value;
 
-/// The age of a Job from which its pod is not made without a live look.
+/// From how long ago on its pod is not made without a live look.
 constexpr Duration kLateCreate = std::chrono::seconds(5);
 
 /// The pods of a Job by what they tell.
@@ -149,6 +151,15 @@ JobPlan plan_active(const JobInput& input, const Pods& pods) {
   return plan;
 }
 
+/// When the Job was wanted: it may be made much later, by a process that stood still in between and
+/// whose caches are as old.
+Time wanted_at(const JobInput& input) {
+  const Job& job = *input.job;
+  const Time created = job.metadata.creation_timestamp.value_or(input.now);
+  return job.metadata.annotation(kStartedAnnotation).empty() ? created
+                                                             : std::min(created, start_of(job));
+}
+
 JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
   const Job& job = *input.job;
   const bool existed = input.pod_seen || job.status.active > 0;
@@ -172,11 +183,13 @@ JobPlan plan_without_pod(const JobInput& input, const Pods& pods) {
   }
   // A pod follows its Job at once. Where it did not, or where the Job is another's, somebody may
   // have made it and taken it away again, and a cache that lags shows neither that nor why.
-  const Time created = job.metadata.creation_timestamp.value_or(input.now);
-  if (!input.live && (input.shared || input.now >= created + kLateCreate)) {
+  const bool late = input.shared || input.now >= wanted_at(input) + kLateCreate;
+  const RunStand run = stand_of_run(input);
+  if (!input.live && (late || run != RunStand::GoesOn)) {
     return {.needs_live = true, .actions = {}, .reports = false, .recheck = {}};
   }
-  plan.actions.push_back(create_job_pod(job));
+  if (run == RunStand::GoesOn) plan.actions.push_back(create_job_pod(job));
+  if (run == RunStand::Ended) plan.actions.push_back(stop_after_run(input));
   return plan;
 }
 
@@ -273,6 +286,13 @@ bool is_one_pod(const Job& job) {
   return spec.managed_by == kJobController && spec.completions.value_or(1) == 1 &&
          spec.parallelism.value_or(1) == 1 && spec.backoff_limit == 0 &&
          spec.completion_mode != "Indexed" && spec.pod_failure_policy.is_null();
+}
+
+const api::OwnerReference* run_of_job(const Job& job) {
+  const api::OwnerReference* owner = job.metadata.controller_ref();
+  const bool is_run = owner != nullptr && owner->kind == crds::PipelineRun::kResource.kind &&
+                      owner->api_version.starts_with(std::string(crds::kGroup) + "/");
+  return is_run ? owner : nullptr;
 }
 
 JobPlan plan_job(const JobInput& input) {

@@ -9,6 +9,10 @@
 #include "kubeclient/api/job.h"
 #include "kubeclient/api/pod.h"
 
+namespace millrace::crds {
+struct PipelineRun;
+}
+
 namespace millrace::logic {
 
 /// What a pod of a Job of many pods was made for.
@@ -21,8 +25,10 @@ struct PodSlot {
 /// All that a plan depends on. Pointers are borrowed for the call.
 struct JobInput {
   Time now{};
-  bool live = false;                  ///< Job and pods were read from the server, not the cache
-  const api::Job* job = nullptr;      ///< never null
+  bool live = false;              ///< Job, pods and run were read from the server, not the cache
+  const api::Job* job = nullptr;  ///< never null
+  /// What stands where run_of_job points; null: nothing, or the Job is of no run.
+  const crds::PipelineRun* run = nullptr;
   std::vector<const api::Pod*> pods;  ///< those whose controller is the Job, in any order
   /// There is no other Job controller: Jobs that name none are ours too, and so is their expiry.
   bool alone = false;
@@ -38,8 +44,8 @@ struct JobInput {
   bool may_report = true;  ///< may a status be written that only shows progress?
 };
 
-/// What to do next. When `needs_live` is set all else is empty: read the Job and its pods live and
-/// plan again.
+/// What to do next. When `needs_live` is set all else is empty: read the Job, its pods and its run
+/// live and plan again.
 struct JobPlan {
   bool needs_live = false;
   std::vector<Action> actions;      ///< at most one PatchStatus, and it is the last
@@ -54,6 +60,9 @@ struct JobPlan {
 /// planner makes, takes the short way: one pod, one status write. If that pod vanished before its
 /// end was seen, the Job ends with reason PodLost; it is never replaced. All others: plan_many in
 /// job_many.h.
+///
+/// A Job of a run gets no pod once that run has ended or is being deleted: it is stopped, as by a
+/// cancel. If the run is gone nothing is done, as the Job is collected with it.
 JobPlan plan_job(const JobInput& input);
 
 /// The pod of a Job that takes the short way, as it is sent.
@@ -67,5 +76,8 @@ bool is_run_by_us(const api::Job& job, bool alone);
 
 /// True when the Job takes the short way.
 bool is_one_pod(const api::Job& job);
+
+/// The run whose Job it is: its controller, as labels may say anything. Null: it is of no run.
+const api::OwnerReference* run_of_job(const api::Job& job);
 
 }  // namespace millrace::logic

@@ -59,6 +59,7 @@ class Planner {
       return resume();
     } else {
       out = go_on();
+      if (out.needs_live) return out;
     }
     if (deadline_) look_again(out, *deadline_);
     if (tally_.next_loss) look_again(out, *tally_.next_loss);
@@ -283,7 +284,16 @@ class Planner {
       for (Action& action : surplus.actions) plan.actions.push_back(std::move(action));
       return plan;
     }
-    create(plan, want - static_cast<int>(tally_.current.size()));
+    const int missing = want - static_cast<int>(tally_.current.size());
+    const RunStand run = missing > 0 ? stand_of_run(input_) : RunStand::GoesOn;
+    const bool stops = run == RunStand::Ended && nothing_runs();
+    if (!input_.live && (stops || run == RunStand::Unknown)) return ask_live();
+    if (stops) {
+      plan.actions.push_back(stop_after_run(input_));
+      return plan;
+    }
+    if (run == RunStand::Gone) return plan;
+    if (run == RunStand::GoesOn) create(plan, missing);
     show_progress(plan);
     return plan;
   }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "controllers/logic/attempt.h"
 #include "controllers/logic/labels.h"
+#include "controllers/logic/run.h"
 #include "controllers/logic/run_status.h"
 #include "controllers/logic/times.h"
 #include "kubeclient/base/time_format.h"
@@ -58,6 +60,24 @@ std::optional<JobStop> find_job_stop(const JobInput& input, std::optional<Durati
   }
   recheck = std::min(recheck.value_or(Duration::max()), time_until(deadline, input.now));
   return std::nullopt;
+}
+
+RunStand stand_of_run(const JobInput& input) {
+  const api::OwnerReference* owner = run_of_job(*input.job);
+  if (owner == nullptr) return RunStand::GoesOn;
+  // Another run of that name may be the next one, or in a cache that lags the one before.
+  if (input.run == nullptr || input.run->metadata.uid != owner->uid) {
+    return input.live ? RunStand::Gone : RunStand::Unknown;
+  }
+  const bool over = is_terminal(*input.run) || input.run->metadata.deletion_timestamp;
+  return over ? RunStand::Ended : RunStand::GoesOn;
+}
+
+Action stop_after_run(const JobInput& input) {
+  const bool ended = is_terminal(*input.run);
+  return stop_job(
+      *input.job, "RunEnded",
+      std::string("no pod was made, as the run ") + (ended ? "has ended" : "is being deleted"));
 }
 
 void look_again(JobPlan& plan, Duration delay) {

@@ -41,6 +41,18 @@ struct JobStop {
 /// that is earlier.
 std::optional<JobStop> find_job_stop(const JobInput& input, std::optional<Duration>& recheck);
 
+/// How the run stands that a Job is of.
+enum class RunStand {
+  GoesOn,  ///< also that of a Job without a run
+  Ended,   ///< or is being deleted
+  Gone,    ///< there is none any more
+  Unknown  ///< the cache has none; only without a live look
+};
+RunStand stand_of_run(const JobInput& input);
+
+/// The order that stops a Job without pods whose run has ended, which then ends as RunEnded.
+Action stop_after_run(const JobInput& input);
+
 void look_again(JobPlan& plan, Duration delay);
 
 }  // namespace millrace::logic

@@ -15,6 +15,7 @@ using logic::JobPlan;
 struct JobReconciler::Gathered {
   runtime::Ref<api::Job> job;
   std::vector<runtime::Ref<api::Pod>> pods;
+  runtime::Ref<crds::PipelineRun> run;  ///< what stands where logic::run_of_job points
   JobMemory memory;
   std::optional<logic::CreateFailure> create_failure;
   bool live = false;
@@ -48,6 +49,9 @@ Result<runtime::Outcome> JobReconciler::reconcile(const ObjectKey& key,
   const std::string& uid = gathered.job->metadata.uid;
   if (logic::is_finished(*gathered.job)) memory_.forget(uid);
   gathered.pods = caches_.pods.by_index(kByOwnerUid, index_value(key.ns, uid));
+  if (const api::OwnerReference* run = logic::run_of_job(*gathered.job)) {
+    gathered.run = caches_.runs.get({key.ns, run->name});
+  }
   gathered.memory = remember(*gathered.job, gathered.pods);
   MR_ASSIGN(const JobPlan first, plan(gathered, context.stop));
   return act(gathered, first, context.stop);
@@ -101,6 +105,7 @@ logic::JobInput JobReconciler::input_of(const Gathered& gathered) const {
   input.live = gathered.live;
   input.job = gathered.job.get();
   for (const auto& pod : gathered.pods) input.pods.push_back(pod.get());
+  input.run = gathered.run.get();
   input.alone = services_.config.run_unmanaged_jobs;
   input.pod_seen = gathered.memory.pod_seen;
   input.shared = is_shared(gathered);
@@ -118,6 +123,9 @@ Result<void> JobReconciler::gather_live(Gathered& gathered, const std::stop_toke
   if (!job || job->metadata.uid != uid) return fail(Code::NotFound, "the Job is gone");
   const std::string selector = "batch.kubernetes.io/controller-uid=" + uid;
   MR_ASSIGN(gathered.pods, live.list<api::Pod>(job->metadata.ns, selector));
+  if (const api::OwnerReference* run = logic::run_of_job(*job)) {
+    MR_ASSIGN(gathered.run, live.find<crds::PipelineRun>({job->metadata.ns, run->name}));
+  }
   gathered.job = std::move(job);
   gathered.live = true;
   return {};

@@ -79,6 +79,116 @@ TEST(PlanJob, ThePodOfAnothersJobIsMadeOnlyAfterALiveLook) {
   EXPECT_EQ(plan_job(input).actions.size(), 1u);
 }
 
+/// A run "r", with further `members` of its metadata, and a Job "j" of it; `alone`: of many pods.
+World with_run(const std::string& members, const std::string& status, bool alone = false) {
+  World w;
+  w.alone = alone;
+  w.put(R"({"kind":"PipelineRun","metadata":{"name":"r","uid":"r-uid")" + members +
+        R"(},"spec":{"refPipeline":"p"},"status":)" + status + "}");
+  w.put(R"({"kind":"Job","metadata":{"name":"j","ownerReferences":[{"apiVersion":"millrace.dev/v1",
+      "kind":"PipelineRun","name":"r","uid":"r-uid","controller":true}]},"spec":{)" +
+        std::string(alone ? R"("completions":3,"parallelism":2)"
+                          : R"("managedBy":"millrace.dev/job-controller","backoffLimit":0)") +
+        R"(,"template":{"spec":{"containers":[{"name":"build-step-x","image":"i"}]}}}})");
+  return w;
+}
+const char* const kEndedRun =
+    R"({"conditions":[{"type":"Completed","status":"True","reason":"Cancelled"}]})";
+
+TEST(PlanJob, AJobWhoseRunHasEndedOrIsBeingDeletedIsStoppedWithoutAPod) {
+  for (const bool alone : {false, true}) {
+    World ended = with_run("", kEndedRun, alone);
+    World going = with_run(R"(,"deletionTimestamp":"2026-11-21T03:00:00Z")", "{}", alone);
+    for (World* w : {&ended, &going}) {
+      w->reconcile_job("j");
+      EXPECT_EQ(w->log, Texts{"Patch Job j"}) << alone;
+      EXPECT_EQ(w->get<api::Job>("j").metadata.annotation(kStopAnnotation), "RunEnded");
+      w->settle();
+      EXPECT_EQ(w->log.size(), 2u) << alone;
+      EXPECT_EQ(conditions(*w), (Texts{"FailureTarget=True/RunEnded", "Failed=True/RunEnded"}));
+      EXPECT_TRUE(w->names("Pod").empty()) << alone;
+    }
+  }
+}
+
+TEST(PlanJob, AJobWhoseRunIsGoneIsLeftToBeCollected) {
+  for (const bool alone : {false, true}) {
+    World gone = with_run("", "{}", alone);
+    gone.erase("PipelineRun", "r");
+    World another = with_run("", "{}", alone);
+    (*another.find("PipelineRun", "r"))["metadata"]["uid"] = "the-next-one";
+    for (World* w : {&gone, &another}) {
+      w->reconcile_job("j");
+      EXPECT_EQ(w->reads, 1) << "an absence is checked with the server";
+      EXPECT_TRUE(w->log.empty()) << alone;
+      const JobPlan plan = w->plan_for_job("j");
+      EXPECT_TRUE(plan.actions.empty() && !plan.recheck) << alone;
+    }
+  }
+}
+
+TEST(PlanJob, TheRunOfAJobCostsNoReadUnlessTheCacheHasNone) {
+  for (const bool alone : {false, true}) {
+    World w = with_run("", "{}", alone);
+    w.reconcile_job("j");
+    EXPECT_EQ(w.reads, 0) << alone;
+    EXPECT_EQ(w.names("Pod").size(), alone ? 2u : 1u);
+
+    World fresh = with_run("", "{}", alone);
+    const auto job = fresh.get<api::Job>("j");
+    const auto run = fresh.get<crds::PipelineRun>("r");
+    JobInput input;
+    input.now = fresh.now;
+    input.alone = alone;
+    input.job = &job;
+    const JobPlan asks = plan_job(input);
+    EXPECT_TRUE(asks.needs_live && asks.actions.empty() && !asks.recheck) << alone;
+    input.live = true;
+    input.run = &run;
+    EXPECT_EQ(plan_job(input).actions.size(), alone ? 2u : 1u);
+  }
+}
+
+TEST(PlanJob, PodsThatAreThereWhenTheRunEndsAreLeftAlone) {
+  World one = with_run("", "{}");
+  one.reconcile_job("j");
+  one.set_status("PipelineRun", "r", kEndedRun);
+  one.reconcile_job("j");
+  EXPECT_EQ(one.log.size(), 1u);
+  one.succeed_pod(one.only_pod());
+  one.settle();
+  EXPECT_EQ(conditions(one).back(), "Complete=True/CompletionsReached");
+
+  World many = with_run("", "{}", true);
+  many.reconcile_job("j");
+  const Texts pods = many.names("Pod");
+  ASSERT_EQ(pods.size(), 2u);
+  many.set_status("PipelineRun", "r", kEndedRun);
+  many.succeed_pod(pods[0]);
+  many.settle();
+  EXPECT_TRUE(many.get<api::Job>("j").metadata.annotation(kStopAnnotation).empty());
+  EXPECT_FALSE(many.get<api::Pod>(pods[1]).metadata.deletion_timestamp.has_value());
+  many.succeed_pod(pods[1]);
+  many.settle();
+  EXPECT_EQ(many.names("Pod"), pods) << "none for the third completion";
+  EXPECT_EQ(conditions(many), (Texts{"FailureTarget=True/RunEnded", "Failed=True/RunEnded"}));
+}
+
+TEST(PlanJob, AJobThatWasWantedLongAgoGetsItsPodOnlyAfterALiveLook) {
+  // A process that stood still between plan and create has caches that are as old.
+  World w = with_run("", "{}");
+  const auto run = w.get<crds::PipelineRun>("r");
+  auto job = w.get<api::Job>("j");
+  JobInput input;
+  input.now = w.now;
+  input.job = &job;
+  input.run = &run;
+  job.metadata.annotations[kStartedAnnotation] = format_micro_time(w.now - 1s);
+  EXPECT_EQ(plan_job(input).actions.size(), 1u);
+  job.metadata.annotations[kStartedAnnotation] = format_micro_time(w.now - 6s);
+  EXPECT_TRUE(plan_job(input).needs_live);
+}
+
 TEST(PlanJob, SuccessIsOneWriteThatTheServerAccepts) {
   World w = with_job();
   w.succeed_pod(w.only_pod());

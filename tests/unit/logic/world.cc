@@ -207,9 +207,15 @@ RunPlan World::plan(const std::string& name, std::optional<CreateFailure> failur
 JobPlan World::plan_for_job(const std::string& name, std::optional<CreateFailure> failure) {
   const auto job = get<api::Job>(name);
   const auto pods = all<api::Pod>();
+  std::optional<crds::PipelineRun> run;
+  const api::OwnerReference* run_owner = run_of_job(job);
+  if (run_owner != nullptr && find("PipelineRun", run_owner->name) != nullptr) {
+    run = get<crds::PipelineRun>(run_owner->name);
+  }
   JobInput input;
   input.now = now;
   input.job = &job;
+  if (run) input.run = &*run;
   for (const auto& pod : pods) {
     const api::OwnerReference* owner = pod.metadata.controller_ref();
     if (owner != nullptr && owner->uid == job.metadata.uid) input.pods.push_back(&pod);

@@ -36,6 +36,9 @@ logic::Config alone() {
   return config;
 }
 
+const char* const kOnePod =
+    R"("managedBy":"millrace.dev/job-controller","backoffLimit":0,"completions":1,"parallelism":1,)";
+
 /// A Job controller over a fake API; its caches hold what a test puts there and our own writes.
 class Bed final : public WriteObserver {
  public:
@@ -48,12 +51,32 @@ class Bed final : public WriteObserver {
   }
 
   /// Store the Job "j" with `spec`, in the API and in the cache.
-  void add_job(const std::string& spec, const std::string& labels = "{}") {
+  void add_job(const std::string& spec, const std::string& labels = "{}",
+               const std::string& owners = "[]") {
     api.store("jobs", *Value::parse(R"({"metadata":{"name":"j","namespace":"ns","uid":"u1",
-        "creationTimestamp":"2026-11-21T00:00:00Z","labels":)" +
-                                    labels + R"(},"spec":{)" + spec +
+        "creationTimestamp":"2026-11-21T00:00:00Z","ownerReferences":)" +
+                                    owners + R"(,"labels":)" + labels + R"(},"spec":{)" + spec +
                                     R"("template":{"spec":{"containers":[{"name":"c"}]}}}})"));
     cache_job();
+  }
+  /// The same, made by this process for the run "r" of UID "ru".
+  void add_job_of_run() {
+    add_job(kOnePod, R"({"millrace.dev/run":"r","millrace.dev/run-uid":"ru"})",
+            R"([{"apiVersion":"millrace.dev/v1","kind":"PipelineRun","name":"r","uid":"ru",
+            "controller":true}])");
+    run_memory.update("ru", [](RunMemory& m) { m.made_jobs["j"] = {1, true}; });
+  }
+  /// The run "r" as the API and, if `cached`, the cache have it.
+  void add_run(const std::string& uid, bool ended, bool cached) {
+    Value run = *Value::parse(R"({"metadata":{"name":"r","namespace":"ns"},
+        "spec":{"refPipeline":"p"}})");
+    run["metadata"]["uid"] = uid;
+    if (ended) {
+      run["status"]["conditions"] =
+          *Value::parse(R"([{"type":"Completed","status":"True","reason":"Cancelled"}])");
+    }
+    api.store("pipelineruns", run);
+    if (cached) runs.put(decode<crds::PipelineRun>(api.stored("pipelineruns", {"ns", "r"})));
   }
   void cache_job() { jobs.put(decode<api::Job>(api.stored("jobs", {"ns", "j"}))); }
 
@@ -97,9 +120,6 @@ class Bed final : public WriteObserver {
   JobReconciler reconciler{services, caches, actor, memory, run_memory, run_queue};
 };
 
-const char* const kOnePod =
-    R"("managedBy":"millrace.dev/job-controller","backoffLimit":0,"completions":1,"parallelism":1,)";
-
 TEST(JobReconciler, OnePodTakesACreateAndAStatusWrite) {
   Bed bed;
   bed.add_job(kOnePod, R"({"millrace.dev/run-uid":"r1"})");
@@ -111,6 +131,76 @@ TEST(JobReconciler, OnePodTakesACreateAndAStatusWrite) {
   EXPECT_EQ(bed.reconcile().value(), runtime::Outcome(runtime::Done{}));
   EXPECT_EQ(bed.api.calls().size(), 2u);
   EXPECT_EQ(bed.memory.size(), 0u) << "nothing is kept of finished Jobs";
+}
+
+TEST(JobReconciler, AJobOfARunThatGoesOnCostsNoLookAtTheRun) {
+  Bed bed;
+  bed.add_run("ru", false, true);
+  bed.add_job_of_run();
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_EQ(bed.api.calls("create").size(), 1u);
+  EXPECT_EQ(bed.api.calls().size(), 1u);
+}
+
+TEST(JobReconciler, AJobThatComesAfterTheEndOfItsRunIsStoppedWithoutAPod) {
+  // Another process made it, having stood still while this one cancelled and ended the run; or its
+  // create took effect long after it timed out.
+  Bed bed;
+  bed.add_run("ru", true, true);
+  bed.add_job_of_run();
+  bed.run_memory.forget("ru");  // as of all runs that have ended
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_TRUE(bed.api.calls("create").empty());
+  ASSERT_EQ(bed.last_condition(), "Failed");
+  EXPECT_EQ(bed.status().conditions.back().reason, "RunEnded");
+  EXPECT_EQ(bed.api.calls("patch").size(), 2u) << "the order and the end";
+}
+
+TEST(JobReconciler, TheEndOfARunThatTheCacheDoesNotShowIsSeenByTheProcessThatTakesOver) {
+  Bed bed;
+  bed.add_run("ru", false, true);
+  bed.add_run("ru", true, false);
+  bed.add_job_of_run();
+  bed.run_memory.forget("ru");  // not the process that made the Job
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_TRUE(bed.api.calls("create").empty());
+  EXPECT_EQ(bed.api.calls("patch").size(), 1u);
+}
+
+TEST(JobReconciler, ARunThatIsNotCachedIsReadOnceAndGoesOn) {
+  Bed bed;
+  bed.add_run("ru", false, false);
+  bed.add_job_of_run();
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_EQ(bed.api.calls("create").size(), 1u);
+  int looks = 0;
+  for (const auto& call : bed.api.calls("get")) looks += call.plural == "pipelineruns" ? 1 : 0;
+  EXPECT_EQ(looks, 1);
+}
+
+TEST(JobReconciler, AJobWhoseRunIsGoneGetsNoPodAndNothingElse) {
+  for (const bool another : {false, true}) {
+    for (const bool cached : {false, true}) {
+      Bed bed;
+      if (another) bed.add_run("the next one", false, cached);
+      bed.add_job_of_run();
+      const auto outcome = bed.reconcile();
+      ASSERT_TRUE(outcome.ok());
+      EXPECT_EQ(*outcome, runtime::Outcome(runtime::Done{})) << another;
+      EXPECT_TRUE(bed.api.calls("create").empty()) << another;
+      EXPECT_TRUE(bed.api.calls("patch").empty()) << another;
+    }
+  }
+}
+
+TEST(JobReconciler, ARunThatOnlyACacheThatLagsHasOfTheSameNameIsNotTaken) {
+  Bed bed;
+  bed.add_run("the one before", true, true);
+  bed.add_run("ru", false, false);
+  bed.add_job_of_run();
+  ASSERT_TRUE(bed.reconcile().ok());
+  EXPECT_EQ(bed.api.calls("create").size(), 1u);
+  EXPECT_TRUE(bed.api.calls("patch").empty());
 }
 
 /// After a restart a Job of a run that has ended may come into the cache when its ended pod was
