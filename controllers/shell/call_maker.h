@@ -27,6 +27,8 @@ class CallMaker {
   virtual void forget(const std::string& run_uid, const std::string& key) = 0;
   /// Drop all of a run.
   virtual void forget_run(const std::string& run_uid) = 0;
+  /// Drop those of a run that wait their turn: they have not been sent.
+  virtual void forget_waiting(const std::string& run_uid) = 0;
 };
 
 }  // namespace millrace::shell

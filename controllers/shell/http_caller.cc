@@ -85,6 +85,7 @@ struct HttpCaller::Impl {
   };
   struct Entry {
     std::uint64_t number = 0;
+    bool waiting = false;  ///< for its turn
     std::optional<std::uint64_t> handle;
     std::optional<logic::CallResult> result;
   };
@@ -218,6 +219,7 @@ struct HttpCaller::Impl {
     {
       const auto locked = state.lock();
       if (locked->stopping) return fail(Code::Cancelled, "HTTP calls: stopping");
+      if (Entry* entry = find(*locked, name)) entry->waiting = true;
       locked->queue.push_back({std::move(name), *std::move(request), std::move(on_done)});
     }
     pump();
@@ -232,7 +234,8 @@ struct HttpCaller::Impl {
         const auto locked = state.lock();
         while (!next && !locked->stopping && locked->active < max_concurrent &&
                !locked->queue.empty()) {
-          if (find(*locked, locked->queue.front().name) != nullptr) {
+          if (Entry* entry = find(*locked, locked->queue.front().name)) {
+            entry->waiting = false;
             next = std::move(locked->queue.front());
             ++locked->active;
           }
@@ -317,6 +320,15 @@ struct HttpCaller::Impl {
     for (const std::uint64_t handle : handles) outbound.cancel(handle);
   }
 
+  /// What it leaves in the queue is passed over when its turn comes.
+  void forget_waiting(const std::string& run_uid) {
+    const auto locked = state.lock();
+    const auto run = locked->runs.find(run_uid);
+    if (run == locked->runs.end()) return;
+    std::erase_if(run->second, [](const auto& entry) { return entry.second.waiting; });
+    if (run->second.empty()) locked->runs.erase(run);
+  }
+
   void stop() {
     {
       const auto locked = state.lock();
@@ -365,6 +377,8 @@ void HttpCaller::forget(const std::string& run_uid, const std::string& key) {
 }
 
 void HttpCaller::forget_run(const std::string& run_uid) { impl_->forget(run_uid, nullptr); }
+
+void HttpCaller::forget_waiting(const std::string& run_uid) { impl_->forget_waiting(run_uid); }
 
 void HttpCaller::stop() { impl_->stop(); }
 

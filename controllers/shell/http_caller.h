@@ -57,6 +57,7 @@ class HttpCaller final : public CallMaker {
   std::map<std::string, logic::CallState> states(const std::string& run_uid) const override;
   void forget(const std::string& run_uid, const std::string& key) override;
   void forget_run(const std::string& run_uid) override;
+  void forget_waiting(const std::string& run_uid) override;
 
   /// Begin nothing more, cancel all. Results that come of that are not kept: a step does not fail
   /// because this process ends.

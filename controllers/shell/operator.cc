@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <functional>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -48,6 +47,9 @@ constexpr const char* kLeaseName = "millrace-operator";
 /// machine that slept, during which delays stand still.
 constexpr Duration kClockCheck = std::chrono::seconds(30);
 constexpr Duration kClockJump = std::chrono::seconds(2);
+
+/// How often to ask, at the end, whether the calls under way are on record.
+constexpr Duration kCallCheck = std::chrono::milliseconds(50);
 
 /// The longest backoff: after an outage of the API server everything goes on within this time.
 constexpr runtime::BackoffPolicy kBackoff = {.max = std::chrono::minutes(1)};
@@ -175,9 +177,11 @@ struct Operator::Impl final : WriteObserver {
   /// Tell the queues of all that there may be something to do about; in one shard, or in all of
   /// ours.
   void wake_all(std::optional<int> shard = {});
-  /// Run the controllers until `stop`, then let them finish what is ready; if `leads` says that
-  /// nobody else may be at it already.
-  void work(const std::stop_token& stop, const std::function<bool()>& leads);
+  /// Run the controllers until `stop`, then let them finish what is ready. Once `lost`, somebody
+  /// else may be at it: nothing more is begun, and what is under way is cut.
+  void work(const std::stop_token& stop, const std::stop_token& lost);
+  /// Begin no more HTTP calls, and wait until the answers of those under way are on record.
+  void finish_calls(const std::stop_token& lost);
   /// From now on changes in `shard` are told, and all there is to do is queued.
   void begin_work(int shard);
   /// Wait until a shard is ours; false when `stop` came first.
@@ -293,7 +297,8 @@ Operator::Impl::Impl(client::Reader& api_reader, client::Writer& api_writer,
       job_queue(queue_options(settings, "job"), env.clock, env.metrics),
       trial_queue(queue_options(settings, "trial"), env.clock, env.metrics),
       shard_work(caches, calls, run_memory, pipeline_memory, env,
-                 {settings.shards, settings.drain_timeout, [this](int k) { begin_work(k); }}),
+                 {settings.shards, settings.drain_timeout, [this](int k) { begin_work(k); },
+                  [this](const ObjectKey& run) { run_queue.add(run); }}),
       pipeline_reconciler(services, caches, actor, pipeline_memory, revision_cache, zones,
                           trial_queue),
       user_objects(api_reader, api_writer),
@@ -478,9 +483,10 @@ Duration Operator::Impl::patience_with(const Ref<crds::PipelineRun>& old,
     return due < kManyTicks ? Duration{} : std::min<Duration>(due * kTickTime, kTicksFirst);
   }
   // A status of ours, which the plan that wrote it foresaw: nothing follows from it at once. A
-  // cancellation or an approval changes the generation.
+  // cancellation or an approval changes the generation. Who may make no calls is about to go, and
+  // waits for this look, which forgets those on record.
   const bool report = AnswerScope::here() && old->metadata.generation == now->metadata.generation;
-  return report ? progress.calm_delay() : Duration{};
+  return report && shard_work.may_call(*now) ? progress.calm_delay() : Duration{};
 }
 
 bool Operator::Impl::end_is_known(const api::Job& job) const {
@@ -623,19 +629,38 @@ bool Operator::Impl::wait_begun(const std::stop_token& stop) {
   return begun.wait(lock, stop, [this] { return working.load(); });
 }
 
-void Operator::Impl::work(const std::stop_token& stop, const std::function<bool()>& leads) {
+void Operator::Impl::finish_calls(const std::stop_token& lost) {
+  const SteadyTime deadline = env.clock.steady() + settings.drain_timeout;
+  shard_work.begin_ending();
+  bool told = false;
+  while (shard_work.calls_under_way() && env.clock.steady() < deadline) {
+    if (!std::exchange(told, true)) env.log.info("waiting for calls under way");
+    if (!env.pause.wait(kCallCheck, lost)) return;
+  }
+}
+
+void Operator::Impl::work(const std::stop_token& stop, const std::stop_token& lost) {
   events.start();
   pipeline_controller.start();
   run_controller.start();
   job_controller.start();
   trial_controller.start();
+  const std::stop_callback cut(lost, [this] {
+    shard_work.gate().shut();
+    trial_controller.cut();
+    pipeline_controller.cut();
+    run_controller.cut();
+    job_controller.cut();
+  });
   wait(stop);
+  if (!lost.stop_requested()) finish_calls(lost);
   const SteadyTime now = env.clock.steady();
-  const SteadyTime deadline = leads() ? now + settings.drain_timeout : now;
+  const SteadyTime deadline = lost.stop_requested() ? now : now + settings.drain_timeout;
   trial_controller.stop(now);
   pipeline_controller.stop(deadline);
   run_controller.stop(deadline);
   job_controller.stop(deadline);
+  shard_work.cut_calls();  // before the lease is given up: nobody else sends them while we do
   events.stop(deadline);
 }
 
@@ -778,7 +803,7 @@ OperatorEnd Operator::run(const std::stop_token& stop) {
   o.release_all();
   if (!o.keeper) {
     o.begin_work(0);
-    o.work(stop, [] { return true; });
+    o.work(stop, {});
     return OperatorEnd::Stopped;
   }
 
@@ -786,16 +811,18 @@ OperatorEnd Operator::run(const std::stop_token& stop) {
   o.keeper->renew_on_threads();
   std::stop_source hold_stop;
   std::stop_source work_stop;
+  std::stop_source lost;
   const std::stop_callback forward(stop, [&] { work_stop.request_stop(); });
   const std::stop_callback close(work_stop.get_token(), [&] { o.keeper->take_no_more(); });
   Result<void> held;
   std::thread holder([&] {
     runtime::name_this_thread("mr-lease");
     held = o.hold_leases(hold_stop.get_token());
+    if (!held.ok()) lost.request_stop();
     work_stop.request_stop();
   });
   if (o.wait_begun(work_stop.get_token())) {
-    o.work(work_stop.get_token(), [&] { return o.keeper->leading(); });
+    o.work(work_stop.get_token(), lost.get_token());
   }
   hold_stop.request_stop();
   holder.join();

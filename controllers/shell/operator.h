@@ -31,7 +31,8 @@ struct OperatorSettings {
   runtime::LeaseTimes lease_times;  ///< of each shard's Lease
   std::string identity;             ///< unique among operators; holder of the lease and of events
   std::string zone_dir = "/usr/share/zoneinfo";
-  std::chrono::seconds drain_timeout{10};
+  /// How long an end, or giving up a shard, waits for HTTP calls, and then for reconciles.
+  Duration drain_timeout = std::chrono::seconds(10);
   std::uint32_t seed = 0;  ///< of all jitter; 0: random
   logic::Config config;
   std::optional<logic::WebhookConfig> webhooks;  ///< none: webhooks make no runs here

@@ -56,6 +56,7 @@ std::optional<int> ShardWork::of_job(const ObjectKey& key) const {
 }
 
 bool ShardWork::may_call(const crds::PipelineRun& run) const {
+  if (ending_ || gate_.is_shut()) return false;
   return !many() || !gate_.leaving(of(run));
 }
 
@@ -72,13 +73,18 @@ void ShardWork::gained(int shard) {
 void ShardWork::leave(int shard) {
   gate_.begin_leaving(shard);
   deadlines_[static_cast<std::size_t>(shard)] = env_.clock.steady() + options_.drain;
+  hurry_calls(shard);
 }
 
 bool ShardWork::left(int shard) {
   SteadyTime& deadline = deadlines_[static_cast<std::size_t>(shard)];
   const SteadyTime now = env_.clock.steady();
   if (gate_.owns(shard)) {
-    if (now < deadline && calls_under_way(shard)) return false;
+    if (calls_under_way(shard)) {
+      if (now < deadline) return false;
+      env_.log.warn("a shard is given up with calls under way, which its next owner sends again",
+                    {kv("shard", shard)});
+    }
     gate_.close(shard);
     deadline = now + options_.drain;
   }
@@ -97,13 +103,48 @@ bool ShardWork::left(int shard) {
   return true;
 }
 
-bool ShardWork::calls_under_way(int shard) const {
-  if (calls_ == nullptr) return false;
+void ShardWork::begin_ending() {
+  ending_ = true;
+  hurry_calls({});
+}
+
+template <class Visit>
+void ShardWork::each_open_run(std::optional<int> shard, const Visit& visit) const {
   for (const auto& run : caches_.runs.list()) {
-    const bool ours = !logic::is_settled(*run) && of(*run) == shard;
-    if (ours && !calls_->states(run->metadata.uid).empty()) return true;
+    if (!logic::is_settled(*run) && (!shard || of(*run) == *shard)) visit(*run);
   }
-  return false;
+}
+
+/// Answers are forgotten when a run is looked at after they went on record, which has no hurry
+/// otherwise.
+void ShardWork::hurry_calls(std::optional<int> shard) {
+  if (calls_ == nullptr) return;
+  each_open_run(shard, [&](const crds::PipelineRun& run) {
+    if (!calls_->states(run.metadata.uid).empty()) options_.look(api::key_of(run.metadata));
+  });
+}
+
+bool ShardWork::calls_under_way(std::optional<int> shard) {
+  bool any = false;
+  if (calls_ == nullptr) return any;
+  each_open_run(shard, [&](const crds::PipelineRun& run) {
+    calls_->forget_waiting(run.metadata.uid);
+    any = any || !calls_->states(run.metadata.uid).empty();
+  });
+  return any;
+}
+
+void ShardWork::cut_calls() {
+  if (calls_ == nullptr) return;
+  int runs = 0;
+  each_open_run({}, [&](const crds::PipelineRun& run) {
+    if (calls_->states(run.metadata.uid).empty()) return;
+    calls_->forget_run(run.metadata.uid);
+    ++runs;
+  });
+  if (runs == 0) return;
+  env_.log.warn("calls under way are cut, and will be sent again by the next operator",
+                {kv("runs", runs)});
 }
 
 }  // namespace millrace::shell

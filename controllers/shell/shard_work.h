@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <optional>
 
@@ -24,6 +25,7 @@ class ShardWork final : public runtime::ShardUser {
     int count = 1;
     Duration drain{};                ///< how long to wait for calls, and then for reconciles
     std::function<void(int)> begin;  ///< a shard is ours: queue all there is to do in it
+    std::function<void(const ObjectKey&)> look;  ///< queue a run
   };
 
   /// `calls` may be null.
@@ -42,17 +44,28 @@ class ShardWork final : public runtime::ShardUser {
   std::optional<int> of_run(const ObjectKey& key) const;
   std::optional<int> of_job(const ObjectKey& key) const;
 
-  /// New calls of this run may be begun: its shard is not about to be another's.
+  /// New calls of this run may be begun: its shard is not about to be another's, nor all of them.
   bool may_call(const crds::PipelineRun& run) const;
   /// Forget what is known of a run that another process looks after now.
   void forget(const crds::PipelineRun& run);
+
+  /// This process is about to end: begin no more calls, of whatever shard. Any thread.
+  void begin_ending();
+  /// Whether a call is under way, or its answer not on record yet; of one shard, or of any. Drops
+  /// those that have not been sent. Any thread.
+  bool calls_under_way(std::optional<int> shard = {});
+  /// Cut the calls that are under way still: whoever has their runs next sends them again.
+  void cut_calls();
 
   void gained(int shard) override;
   void leave(int shard) override;
   bool left(int shard) override;
 
  private:
-  bool calls_under_way(int shard) const;
+  void hurry_calls(std::optional<int> shard);
+  /// `visit(run)` for each run of a shard, or of all, that has not ended.
+  template <class Visit>
+  void each_open_run(std::optional<int> shard, const Visit& visit) const;
 
   const Caches& caches_;
   CallMaker* calls_;
@@ -61,6 +74,7 @@ class ShardWork final : public runtime::ShardUser {
   runtime::Env env_;
   Options options_;
   Shards gate_;
+  std::atomic<bool> ending_{false};
   std::array<SteadyTime, runtime::kMostShards> deadlines_{};  ///< of the present part of leaving
 };
 

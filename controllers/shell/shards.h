@@ -26,7 +26,11 @@ class Shards {
   /// Begin nothing more; what is under way ends by itself, see `busy`.
   void close(int shard) { at(shard).state = State::Closed; }
 
-  bool owns(int shard) const { return at(shard).state != State::Closed; }
+  /// A lease is lost: nothing is ours any more, for good, also where there is one shard only.
+  void shut() { shut_ = true; }
+
+  bool is_shut() const { return shut_; }
+  bool owns(int shard) const { return !shut_ && at(shard).state != State::Closed; }
   bool leaving(int shard) const { return at(shard).state == State::Leaving; }
   /// Reconciles of `shard` that are under way.
   int busy(int shard) const { return at(shard).busy; }
@@ -57,6 +61,7 @@ class Shards {
   const One& at(int shard) const { return all_[static_cast<std::size_t>(shard)]; }
 
   int count_;
+  std::atomic<bool> shut_{false};
   std::array<One, runtime::kMostShards> all_;
 };
 
@@ -72,6 +77,7 @@ class ShardedReconciler final : public runtime::Reconciler {
 
   Result<runtime::Outcome> reconcile(const ObjectKey& key,
                                      const runtime::ReconcileContext& context) override {
+    if (shards_.is_shut()) return runtime::Done{};
     if (shards_.count() == 1) return inner_.reconcile(key, context);
     const std::optional<int> shard = shard_of_(key);
     if (!shard) return runtime::Done{};

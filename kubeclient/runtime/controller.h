@@ -88,6 +88,9 @@ class Controller {
   /// Shut the queue down, let the ready keys be worked off until `deadline`, then ask running
   /// reconciles to stop, and join.
   void stop(SteadyTime deadline);
+  /// Take no more keys and ask running reconciles to stop, now: a `stop` that waits has its
+  /// deadline then. Any thread.
+  void cut() { stop_.request_stop(); }
 
   /// Reconcile one key that is ready now, on this thread; false when there is none. For programs
   /// without worker threads.

@@ -45,11 +45,6 @@ bool ShardKeeper::holds(int shard) const {
   return shards_[static_cast<std::size_t>(shard)].elector->leading();
 }
 
-bool ShardKeeper::leading() const {
-  return std::any_of(shards_.begin(), shards_.end(),
-                     [](const Shard& shard) { return shard.elector->leading(); });
-}
-
 bool ShardKeeper::all_held() const {
   return std::all_of(shards_.begin(), shards_.end(),
                      [](const Shard& shard) { return shard.seen.held; });

@@ -57,8 +57,7 @@ class ShardKeeper {
   /// Give up all that is held; the next candidates take over at once.
   void release();
 
-  /// Whether this process holds any shard / this one now, by the clock. Any thread.
-  bool leading() const;
+  /// Whether this process holds the shard now, by the clock. Any thread.
   bool holds(int shard) const;
   /// Why nothing may be taken although it might; empty if nothing is in the way. Any thread.
   std::string blocked() const { return *blocked_.lock(); }

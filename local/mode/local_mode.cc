@@ -151,9 +151,9 @@ struct LocalMode::Impl {
   void stop() {
     if (server) server->stop();
     stop_source.request_stop();
-    calls.stop();
-    for (std::thread& t : threads) t.join();
+    for (std::thread& t : threads) t.join();  // the operator's waits for calls under way
     threads.clear();
+    calls.stop();
   }
 
   const ModeOptions options;

@@ -47,6 +47,7 @@ shell::OperatorSettings settings_of(const cli::OperatorOptions& options) {
   settings.shards = options.shards;
   settings.lease_times = runtime::lease_times(options.lease_duration);
   settings.identity = identity();
+  settings.drain_timeout = options.drain_timeout;
   settings.config = options.config;
   if (!options.config.webhook.address.empty()) settings.webhooks = options.config.webhook;
   return settings;

@@ -34,6 +34,7 @@ struct Arguments {
   std::string log_level = "info";
   bool leader_elect = false;
   std::string lease_duration = "15s";
+  std::string drain_timeout = "10s";
   ValidateRequest validate;
   PreviewRequest preview;
   std::string output = "text";
@@ -98,6 +99,13 @@ void add_operator(CLI::App& root, Arguments& args) {
                   "renews three times as often.")
       ->type_name("DURATION")
       ->default_str("15s");
+  app->add_option("--drain-timeout", args.drain_timeout,
+                  "How long an end, or giving up a shard, waits for HTTP calls under way, and then "
+                  "for its own work: 0s to 10m. A call that takes longer is sent again by whoever "
+                  "comes next. The pod's terminationGracePeriodSeconds should be twice as long and "
+                  "5 s more.")
+      ->type_name("DURATION")
+      ->default_str("10s");
   app->add_option("--shards", args.op.shards,
                   "Cut the runs into so many shards, each behind a Lease of its own, so that as "
                   "many operators share the work. Beats `shards` of the configuration; the same "
@@ -342,6 +350,13 @@ int run_operator(const Environment& env, const std::string& path, const CLI::App
                            "\" is not a length of whole seconds from 3s to 10m");
   }
   args.op.lease_duration = lease;
+  const auto drain = parse_duration(args.drain_timeout);
+  if (!drain.ok() || *drain < Duration::zero() || *drain > std::chrono::minutes(10)) {
+    return usage_error(
+        env, path,
+        "--drain-timeout: \"" + args.drain_timeout + "\" is not a length from 0s to 10m");
+  }
+  args.op.drain_timeout = *drain;
   if (app.count("--webhook-address") > 0) {
     const auto webhooks = parse_listen_address(args.webhook_address);
     if (!webhooks.ok()) {

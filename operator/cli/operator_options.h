@@ -36,6 +36,9 @@ struct OperatorOptions {
   std::string lease_namespace = "millrace-system";
   int shards = 1;  ///< into how many the runs are cut; more than 1 only with leader_elect
   Duration lease_duration = std::chrono::seconds(15);  ///< others wait so long for a silent holder
+  /// How long an end, or giving up a shard, waits for HTTP calls under way, and then for
+  /// reconciles.
+  Duration drain_timeout = std::chrono::seconds(10);
   LogLevel log_level = LogLevel::Info;
   std::string config_file;  ///< path; empty: `config` holds the defaults
   logic::Config config;

@@ -29,6 +29,7 @@ class Calls final : public shell::CallMaker {
   std::map<std::string, logic::CallState> states(const std::string& run_uid) const override;
   void forget(const std::string& run_uid, const std::string& key) override;
   void forget_run(const std::string& run_uid) override;
+  void forget_waiting(const std::string&) override {}  // all are sent at once
 
   /// Let the next call that is due end; false when none is.
   bool step();

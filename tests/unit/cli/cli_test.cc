@@ -68,6 +68,9 @@ TEST(Cli, OperatorFlagsBecomeOptions) {
       {"lease duration", {"--lease-duration", "1m"}, {}, with([](auto& o) {
          o.lease_duration = std::chrono::minutes(1);
        })},
+      {"drain timeout", {"--drain-timeout", "90s"}, {}, with([](auto& o) {
+         o.drain_timeout = std::chrono::seconds(90);
+       })},
       {"shards of the file", {"--leader-elect", "--config", "shards.yaml"}, {}, with([](auto& o) {
          o.config_file = "shards.yaml";
          o.config.shards = 4;
@@ -139,6 +142,8 @@ TEST(Cli, WrongLinesNameTheCure) {
       {"a short lease", {"operator", "--lease-duration", "2s"}, 2, "from 3s to 10m"},
       {"a lease of odd length", {"operator", "--lease-duration", "3500ms"}, 2, "from 3s to 10m"},
       {"no length", {"operator", "--lease-duration", "soon"}, 2, "--lease-duration"},
+      {"a long drain", {"operator", "--drain-timeout", "11m"}, 2, "from 0s to 10m"},
+      {"no drain", {"operator", "--drain-timeout", "soon"}, 2, "--drain-timeout"},
       {"no such level", {"operator", "--log-level", "loud"}, 2, "--log-level"},
       {"address without port",
        {"operator", "--metrics-address", "localhost"},

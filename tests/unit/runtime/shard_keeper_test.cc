@@ -120,7 +120,7 @@ class ShardKeeperTest : public testing::Test {
 TEST_F(ShardKeeperTest, OneAloneTakesAll) {
   Replica& a = add("a");
   EXPECT_TRUE(pass(10s, [&] { return a.held.size() == 3; }));
-  EXPECT_TRUE(a.keeper.leading());
+  EXPECT_TRUE(a.keeper.holds(0));
   EXPECT_EQ(note(0, kShardsAnnotation), "3");
   EXPECT_EQ(field(2, "holderIdentity"), "a");
 }
@@ -128,7 +128,7 @@ TEST_F(ShardKeeperTest, OneAloneTakesAll) {
 TEST_F(ShardKeeperTest, OneShardIsALeaderElectionAndNothingElseIsReadOrWritten) {
   Replica& a = add("a", 1);
   EXPECT_TRUE(pass(0s, [&] { return a.held.size() == 1; }));
-  EXPECT_TRUE(a.keeper.leading());
+  EXPECT_TRUE(a.keeper.holds(0));
   pass(60s);
   EXPECT_EQ(api.calls("get").size(), 1u);
   EXPECT_EQ(api.calls("create").size(), 1u);
@@ -177,7 +177,7 @@ TEST_F(ShardKeeperTest, WhatIsReleasedIsTakenAtOnce) {
   all[0]->keeper.take_no_more();
   all[0]->keeper.release();
   all[0]->dead = true;
-  EXPECT_FALSE(all[0]->keeper.leading());
+  EXPECT_FALSE(all[0]->keeper.holds(0));
   EXPECT_TRUE(pass(4s, [&] { return all[1]->held.size() + all[2]->held.size() == 3; }));
 }
 

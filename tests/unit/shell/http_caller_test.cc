@@ -297,6 +297,34 @@ TEST_F(HttpCallerTest, LetsCallsBeyondTheLimitWaitTheirTurn) {
   EXPECT_EQ(http.states("run").size(), 5U);
 }
 
+TEST_F(HttpCallerTest, DropsCallsOfARunThatWaitTheirTurnAndNoOthers) {
+  Gate release;
+  const ScriptedServer server([&release](const Received&, Peer& peer) {
+    release.wait();
+    peer.reply(200, "");
+  });
+  HttpCaller& http = start(1);
+  const auto begin = [&](const std::string& run, const std::string& key) {
+    ASSERT_TRUE(http.begin(run, "ns", order(key, server.url() + "/" + key), bell.ringer()).ok());
+  };
+  begin("run", "sent");
+  begin("run", "waits");
+  begin("other", "waits-too");
+  ASSERT_TRUE(server.wait_for_requests(1));
+  http.forget_waiting("run");
+  http.forget_waiting("unknown");
+  EXPECT_EQ(http.states("run").size(), 1U);
+  EXPECT_EQ(http.states("run").count("sent"), 1U);
+  begin("run", "waits");  // anew, behind the other one
+  release.open();
+  ASSERT_TRUE(bell.wait(3));
+  http.forget_waiting("run");
+  EXPECT_EQ(http.states("run").size(), 2U) << "answers stay";
+  std::vector<std::string> targets;
+  for (const Received& request : server.received()) targets.push_back(request.target);
+  EXPECT_EQ(targets, (std::vector<std::string>{"/sent", "/waits-too", "/waits"}));
+}
+
 TEST_F(HttpCallerTest, CancelsWhatIsForgotten) {
   Guarded<int> left{0};
   std::condition_variable leaving;
