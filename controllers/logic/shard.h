@@ -18,7 +18,8 @@ int shard_of(std::string_view name, int count);
 ///   namespace and any Pipeline may join one;
 /// - of a stream: namespace and Pipeline, as a newer run takes over from its elders;
 /// - all others: their own UID.
-/// `pipeline` is the run's, as cached; null when there is none.
+/// `pipeline` is the run's, as cached; null when there is none. A run that has started stays where
+/// it is when its Pipeline is edited.
 std::string shard_name(const crds::PipelineRun& run, const crds::Pipeline* pipeline);
 
 }  // namespace millrace::logic

@@ -32,6 +32,21 @@ TEST(ShardName, PutsTogetherWhoDecidesByLookingAtOthers) {
   EXPECT_EQ(shard_name(left_over, nullptr), "ns/p") << "its Pipeline is gone";
 }
 
+TEST(ShardName, OfARunThatHasStartedStaysWhenItsPipelineIsEdited) {
+  crds::Pipeline grouped, stream;
+  grouped.spec.concurrency.emplace();
+  stream.spec.stream_job.emplace();
+  crds::PipelineRun started = run("u");
+  started.status.start_time = Time{};
+  EXPECT_EQ(shard_name(started, &grouped), "u");
+  EXPECT_EQ(shard_name(started, &stream), "u");
+  started.status.concurrency_group = "g";
+  EXPECT_EQ(shard_name(started, nullptr), "ns");
+  started.status.concurrency_group.clear();
+  started.status.cluster.emplace().deployment_names = {"p-web"};
+  EXPECT_EQ(shard_name(started, &grouped), "ns/p");
+}
+
 TEST(ShardOf, IsTheSameInAllReleases) {
   // Changing these makes replicas of two releases own the same runs during a rollout.
   EXPECT_EQ(shard_of("", 16), 11);
