@@ -20,12 +20,16 @@ using crds::StepPhase;
 using crds::StepState;
 
 /// True when the pod was made for a Job of the run's attempt that its label names, be it one that
-/// was deleted and made again since. The labels alone prove nothing: anybody may write them.
+/// was deleted and made again since. The labels alone prove nothing: anybody may write them, on a
+/// Job too.
 bool names_run(const RunInput& input, const Pod& pod) {
   const api::ObjectMeta& run = input.run->metadata;
   const api::OwnerReference* owner = pod.metadata.controller_ref();
   if (owner == nullptr || owner->kind != Job::kResource.kind) return false;
   if (pod.metadata.label(kRunUidLabel) != run.uid) return false;
+  for (const Job* job : input.jobs) {
+    if (job->metadata.uid == owner->uid && !is_controlled_by(job->metadata, run.uid)) return false;
+  }
   const int attempt = std::atoi(pod.metadata.label(kAttemptLabel).c_str());
   return owner->name == job_name(run.name, run.uid, kBatchNode, attempt);
 }

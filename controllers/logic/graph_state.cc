@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "controllers/logic/compile.h"
 #include "controllers/logic/graph_parts.h"
@@ -119,14 +121,20 @@ void Graph::adopt_combinations() {
 }
 
 void Graph::read_children() {
+  std::set<std::string_view> strangers;  // Jobs that only look like ours
   for (const api::Job* job : input_.jobs) {
-    if (is_controlled_by(job->metadata, run_.metadata.uid)) jobs_[job->metadata.name].job = job;
+    if (is_controlled_by(job->metadata, run_.metadata.uid)) {
+      jobs_[job->metadata.name].job = job;
+    } else {
+      strangers.insert(job->metadata.uid);
+    }
   }
   for (const api::Pod* pod : input_.pods) {
     // Labels alone prove nothing: anybody may write them.
     const api::OwnerReference* owner = pod->metadata.controller_ref();
     if (owner == nullptr || owner->kind != api::Job::kResource.kind) continue;
     if (pod->metadata.label(kRunUidLabel) != run_.metadata.uid) continue;
+    if (strangers.contains(owner->uid)) continue;
     JobChildren& children = jobs_[owner->name];
     if (children.job != nullptr && children.job->metadata.uid != owner->uid) continue;
     children.pods.push_back(pod);

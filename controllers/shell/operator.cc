@@ -118,6 +118,20 @@ const T& latest(const Ref<T>& old, const Ref<T>& now) {
   return now ? *now : *old;
 }
 
+/// The Job that controls the pod, or null.
+const api::OwnerReference* owning_job(const api::Pod& pod) {
+  const api::OwnerReference* owner = pod.metadata.controller_ref();
+  return owner != nullptr && owner->kind == api::Job::kResource.kind ? owner : nullptr;
+}
+
+/// Whether the pod still counts for the same Job and run.
+bool same_owner(const api::Pod& old, const api::Pod& now) {
+  const api::OwnerReference* was = old.metadata.controller_ref();
+  const api::OwnerReference* is = now.metadata.controller_ref();
+  const bool job = was == nullptr || is == nullptr ? was == is : was->uid == is->uid;
+  return job && old.metadata.label(logic::kRunUidLabel) == now.metadata.label(logic::kRunUidLabel);
+}
+
 /// While one lives, its thread puts the answer to a write of ours into a cache.
 class AnswerScope {
  public:
@@ -171,6 +185,8 @@ struct Operator::Impl final : WriteObserver {
   void wake_queued(const crds::PipelineRun& left);
   /// A Pipeline came, changed or went: tell those whose steps start it, and those that start these.
   void wake_parents(const ObjectKey& child);
+  /// The pod, as it was last, is gone, or belongs to others now: tell its Job and its run.
+  void pod_left(const api::Pod& pod);
   /// The shard of `run` may be another one now: tell its Jobs if it is ours, and forget what we
   /// know of it if not.
   void moved(const crds::PipelineRun& run);
@@ -410,24 +426,16 @@ void Operator::Impl::connect() {
     if (finished) release_run_of(now->metadata);
   });
   pods.on_change([this](const auto& old, const auto& now) {
-    const api::Pod& pod = latest(old, now);
-    const api::OwnerReference* owner = pod.metadata.controller_ref();
-    const bool calm = now && !logic::has_ended(*now) && !now->metadata.deletion_timestamp;
-    const Duration delay = calm ? progress.calm_delay() : Duration::zero();
-    if (owner != nullptr && owner->kind == api::Job::kResource.kind) {
-      // A pod that is gone before its Job was looked at must be remembered as having been there.
-      if (!now) {
-        const auto job = jobs.store().get({pod.metadata.ns, owner->name});
-        if (job && !logic::is_finished(*job)) {
-          job_memory.update(owner->uid, [&](JobMemory& m) {
-            m.pod_seen = true;
-            if (const auto slot = logic::slot_of(pod)) note_slot(m, *slot);
-          });
-        }
+    // A pod that is gone, or has been given to somebody else.
+    if (old && (!now || !same_owner(*old, *now))) pod_left(*old);
+    if (now) {
+      const bool calm = !logic::has_ended(*now) && !now->metadata.deletion_timestamp;
+      const Duration delay = calm ? progress.calm_delay() : Duration::zero();
+      if (const api::OwnerReference* owner = owning_job(*now)) {
+        wake(job_queue, {now->metadata.ns, owner->name}, delay);
       }
-      wake(job_queue, {pod.metadata.ns, owner->name}, delay);
+      wake_run_of(now->metadata, delay);
     }
-    wake_run_of(pod.metadata, delay);
     if (now && logic::has_ended(*now)) release_run_of(now->metadata);
   });
   const auto child_of_stream = [this](const auto& old, const auto& now) {
@@ -463,6 +471,21 @@ void Operator::Impl::wake(runtime::WorkQueue& queue, const ObjectKey& key, Durat
     if (!shard || !shard_work.gate().owns(*shard)) return;
   }
   queue.add_after(key, delay);
+}
+
+void Operator::Impl::pod_left(const api::Pod& pod) {
+  if (const api::OwnerReference* owner = owning_job(pod)) {
+    // It must be remembered as having been there, if its Job was not looked at until then.
+    const auto job = jobs.store().get({pod.metadata.ns, owner->name});
+    if (job && !logic::is_finished(*job)) {
+      job_memory.update(owner->uid, [&](JobMemory& m) {
+        m.pod_seen = true;
+        if (const auto slot = logic::slot_of(pod)) note_slot(m, *slot);
+      });
+    }
+    wake(job_queue, {pod.metadata.ns, owner->name});
+  }
+  wake_run_of(pod.metadata, Duration::zero());
 }
 
 void Operator::Impl::moved(const crds::PipelineRun& run) {

@@ -159,6 +159,33 @@ def test_labels_and_owners_forged(arena):
     arena.finish()
 
 
+def test_owner_torn_off_a_pod_that_runs_on(arena):
+    """A pod that is nobody's any more costs an attempt, also when nothing else happens to its Job."""
+    arena.operator()
+    arena.begin(size=1, tick=False, streams=False)
+    arena.api.create(pipeline("held-b", outcomes={1: "hang"}))
+    arena.api.create({"apiVersion": API, "kind": "Pipeline", "metadata": {"name": "held-g", "annotations": notes(outcomes={1: "hang"})}, "spec": {
+        "steps": [{"name": "x", "retry": {"limit": 2, "on": ["Infrastructure"], "backoff": {"initial": "100ms"}},
+                   "container": {"image": SHELL_IMAGE, "command": ["true"]}}]}})
+    arena.api.create(run("held-b", "held-b", maxRetryCount=2))
+    arena.api.create(run("held-g", "held-g"))
+
+    def told():
+        pods = {label(pod, "pipeline"): pod for pod in running_pods(arena) if label(pod, "pipeline") in ("held-b", "held-g")}
+        jobs = arena.recorder.latest("jobs")
+        return pods if len(pods) == 2 and all(jobs[auditor.owner_of(pod)["name"]]["status"].get("active") for pod in pods.values()) else None
+    for pod in arena.recorder.wait(told, "the held pods run, and their Jobs say so").values():
+        arena.api.patch("pod", name_of(pod), {"metadata": _deceit(pod, torn=True)})
+    arena.note("torn")
+    runs = ("held-b", "held-g")
+    arena.recorder.wait(lambda: all(is_true(arena.recorder.latest("pipelineruns")[name], "Completed") for name in runs), "the held runs end",
+                        timeout=60, describe=lambda: str([arena.recorder.latest("pipelineruns")[name].get("status") for name in runs]))
+    for name in runs:
+        status = arena.recorder.latest("pipelineruns")[name]["status"]
+        assert [line["reason"] in LOST for line in status["retryStatus"]["historyBuild"]] == [True], status
+    arena.finish()
+
+
 class Forger:
     """What a user does who deceives the operator, by hand. `disturbed`: the runs of what was changed, or may have been, once for each time."""
 

@@ -469,8 +469,7 @@ def test_a_job_that_only_looks_like_ours_is_left_alone(kube, operator):
 
 
 @pytest.mark.cluster_only("nobody else is there who would run that Job")
-@pytest.mark.parametrize("labelled", [False, pytest.param(True, marks=pytest.mark.xfail(
-    reason="pods with the run's labels count as the run's though their Job is not: is_pod_of_run (attempt.cc), Graph::read_children"))], ids=["plain", "labelled"])
+@pytest.mark.parametrize("labelled", [False, True], ids=["plain", "labelled"])
 @pytest.mark.parametrize("body", ["batch", "graph"])
 def test_a_job_of_that_name_which_is_not_the_runs_is_never_taken_for_it(kube, start_operator, fault_proxy, job_controller, body, labelled):
     """It comes just before the run's own, with its template (and its labels), and succeeds: the run has no part in that, and says what is in its way."""
