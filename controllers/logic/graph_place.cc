@@ -71,12 +71,8 @@ bool Graph::take_place() {
   if (concurrency.on_conflict == crds::OnConflict::Replace) {
     for (std::size_t i = 0; i + limit <= holders.size(); ++i) {
       if (holders[i]->spec.cancel) continue;
-      Action cancel;
-      cancel.verb = Action::Verb::MergePatch;
-      cancel.resource = crds::PipelineRun::kResource;
-      cancel.key = api::key_of(holders[i]->metadata);
-      cancel.body = Value::object({{"spec", Value::object({{"cancel", true}})}});
-      plan_.actions.push_back(std::move(cancel));
+      plan_.actions.push_back(
+          cancel_run(api::key_of(holders[i]->metadata), holders[i]->metadata.uid));
     }
   }
   std::string who;

@@ -47,12 +47,7 @@ bool Graph::stop_all(bool last, const char* reason, const std::string& message) 
 
 void Graph::stop_child(Unit& unit, const crds::PipelineRun& child) {
   if (!child.spec.cancel) {
-    Action cancel;
-    cancel.verb = Action::Verb::MergePatch;
-    cancel.resource = crds::PipelineRun::kResource;
-    cancel.key = api::key_of(child.metadata);
-    cancel.body = Value::object({{"spec", Value::object({{"cancel", true}})}});
-    plan_.actions.push_back(std::move(cancel));
+    plan_.actions.push_back(cancel_run(api::key_of(child.metadata), child.metadata.uid));
   }
   wait_for(unit, "Stopping", "its run is being cancelled");
   look_again(plan_, kSafetyRecheck);

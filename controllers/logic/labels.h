@@ -25,6 +25,10 @@ inline constexpr const char* kRunUidLabel = "millrace.dev/run-uid";  ///< index 
 inline constexpr const char* kStepLabel = "millrace.dev/step";
 inline constexpr const char* kAttemptLabel = "millrace.dev/attempt";  ///< from 1
 
+// Labels of a run that a schedule made: what made it, and the tick as unix seconds.
+inline constexpr const char* kTriggerLabel = "millrace.dev/trigger";
+inline constexpr const char* kTickLabel = "millrace.dev/tick";
+
 // Annotations.
 inline constexpr const char* kRevisionAnnotation = "millrace.dev/revision";
 /// On a run, before anything is made for it: "<its UID>/<revision>". The UID keeps a copy of the

@@ -1,7 +1,6 @@
 #include "controllers/logic/pipeline.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "controllers/logic/check.h"
 #include "controllers/logic/expire.h"
@@ -39,22 +38,15 @@ ScheduleStrategy parse_strategy(const PipelineInput& input) {
   out.catch_up_limit = std::clamp(in.catch_up_limit.value_or(kCatchUpLimit), 1, kMostCatchUp);
   out.successful_runs_limit = in.successful_runs_history_limit;
   out.failed_runs_limit = in.failed_runs_history_limit;
-  if (in.cron_expression.empty() || !input.zone) return out;
-  out.zone = *input.zone;
+  if (in.cron_expression.empty()) return out;
   auto cron = CronSchedule::parse(in.cron_expression);
   auto expire = parse_expire(in.expire);
-  if (!cron.ok() || !expire.ok()) return out;
+  out.unreadable = cron.ok() && (!input.zone || !expire.ok());
+  if (!cron.ok() || out.unreadable) return out;
+  out.zone = *input.zone;
   out.cron = *std::move(cron);
   out.expire = *expire;
   return out;
-}
-
-std::optional<Time> tick_of(const PipelineRun& run) {
-  const std::string& text = run.metadata.label(kTickLabel);
-  std::int64_t seconds = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (text.empty() || code != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return Time{std::chrono::seconds(seconds)};
 }
 
 ScheduleRun schedule_run(const PipelineRun& run) {
@@ -89,16 +81,6 @@ Action create_run(const PipelineInput& input, const std::string& name, Time tick
   return action;
 }
 
-Action cancel_run(const PipelineInput& input, const ScheduleAction& step) {
-  Action action;
-  action.verb = Action::Verb::MergePatch;
-  action.resource = PipelineRun::kResource;
-  action.key = {input.pipeline->metadata.ns, step.run};
-  action.body["metadata"]["uid"] = step.uid;
-  action.body["spec"]["cancel"] = true;
-  return action;
-}
-
 Action delete_run(const PipelineInput& input, const ScheduleAction& step) {
   Action action;
   action.verb = Action::Verb::Delete;
@@ -126,7 +108,8 @@ void plan_ticks(const PipelineInput& input, PipelineStatus& status, PipelinePlan
       case ScheduleAction::Verb::WriteLedger:
         break;  // part of the status, written first
       case ScheduleAction::Verb::CancelRun:
-        plan.after.push_back({cancel_run(input, step), std::nullopt});
+        plan.after.push_back(
+            {cancel_run({input.pipeline->metadata.ns, step.run}, step.uid), std::nullopt});
         break;
       case ScheduleAction::Verb::CreateRun:
         plan.after.push_back({create_run(input, step.run, *step.tick), step.tick});

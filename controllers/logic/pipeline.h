@@ -28,10 +28,6 @@ inline constexpr std::size_t kMostUsedRuns = 50;
 inline constexpr Duration kFirstRetrial = std::chrono::seconds(30);
 inline constexpr Duration kLongestRetrial = std::chrono::minutes(10);
 
-/// Labels of a run that a schedule made: what made it, and the tick as unix seconds.
-inline constexpr const char* kTriggerLabel = "millrace.dev/trigger";
-inline constexpr const char* kTickLabel = "millrace.dev/tick";
-
 /// All that a plan depends on. Pointers are borrowed for the call.
 struct PipelineInput {
   Time now{};

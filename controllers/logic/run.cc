@@ -1,6 +1,7 @@
 #include "controllers/logic/run.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "controllers/logic/batch.h"
@@ -11,6 +12,7 @@
 #include "controllers/logic/objects.h"
 #include "controllers/logic/outcome.h"
 #include "controllers/logic/stream.h"
+#include "kubeclient/base/time_format.h"
 
 namespace millrace::logic {
 namespace {
@@ -104,6 +106,34 @@ RunPlan cancel_unstarted(const RunInput& input) {
   return plan;
 }
 
+/// The line of the schedule's ledger by which another run has had the tick of this one: an operator
+/// was held up between claim and create, and meanwhile the next one made that run, recorded it, and
+/// removed it when it had ended.
+const crds::TickRecord* other_of_the_tick(const crds::PipelineRun& run,
+                                          const crds::Pipeline& pipeline) {
+  const std::optional<Time> tick = tick_of(run);
+  const api::OwnerReference* owner = run.metadata.controller_ref();
+  if (!tick || !pipeline.status.schedule || owner == nullptr) return nullptr;
+  if (owner->uid != pipeline.metadata.uid) return nullptr;
+  for (const crds::TickRecord& record : pipeline.status.schedule->ticks) {
+    const bool made = record.outcome == crds::TickOutcome::Created && record.time == *tick;
+    if (made && record.uid != run.metadata.uid) return &record;
+  }
+  return nullptr;
+}
+
+RunPlan end_second_of_tick(const RunInput& input, const crds::TickRecord& first) {
+  crds::PipelineRunStatus status = carried_status(input, "");
+  set_cancelled(status, input, "DuplicateTick",
+                "not started: the tick " + format_time(first.time) + " of the schedule had run " +
+                    first.run + " with UID " + first.uid + "; to run a copy of that, leave out " +
+                    "the label " + kTickLabel);
+  set_end(status, input.now);
+  RunPlan plan;
+  propose(plan, input, std::move(status));
+  return plan;
+}
+
 /// The frozen pipeline is gone, so nothing more can be planned from it.
 RunPlan end_without_revision(const RunInput& input, const std::string& name) {
   if (!input.live.revision) return ask_live(kRevisionOnly);
@@ -167,6 +197,24 @@ RunPlan wait_for_revision(const RunInput& input) {
 
 }  // namespace
 
+Action cancel_run(const ObjectKey& key, const std::string& uid) {
+  Action action;
+  action.verb = Action::Verb::MergePatch;
+  action.resource = crds::PipelineRun::kResource;
+  action.key = key;
+  action.body = Value::object(
+      {{"metadata", Value::object({{"uid", uid}})}, {"spec", Value::object({{"cancel", true}})}});
+  return action;
+}
+
+std::optional<Time> tick_of(const crds::PipelineRun& run) {
+  const std::string& text = run.metadata.label(kTickLabel);
+  std::int64_t seconds = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (text.empty() || code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return Time{std::chrono::seconds(seconds)};
+}
+
 bool is_terminal(const crds::PipelineRun& run) {
   const api::Condition* completed = api::find_condition(run.status.conditions, "Completed");
   return completed != nullptr && completed->status == "True";
@@ -191,6 +239,11 @@ RunPlan plan_run(const RunInput& input) {
   const bool has_children = !input.children.empty() && pipeline != nullptr;
   if (chosen.empty() && run.spec.cancel && !has_children) return cancel_unstarted(input);
   if (chosen.empty() && pipeline == nullptr) return plan_without_pipeline(input);
+  if (chosen.empty()) {
+    if (const auto* first = other_of_the_tick(run, *pipeline)) {
+      return end_second_of_tick(input, *first);
+    }
+  }
 
   const std::string& name = chosen.empty() ? input.current->name : chosen;
   const bool cached = input.revision != nullptr && input.revision->name == name;

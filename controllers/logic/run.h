@@ -150,6 +150,12 @@ struct RunPlan {
 /// Deletion: only foreign finalizers are removed.
 RunPlan plan_run(const RunInput& input);
 
+/// Ask the run with this UID to end.
+Action cancel_run(const ObjectKey& key, const std::string& uid);
+
+/// The tick of its Pipeline's schedule that the run was made for.
+std::optional<Time> tick_of(const crds::PipelineRun& run);
+
 /// True when the run has ended for good (condition Completed is True). Gather nothing for it.
 bool is_terminal(const crds::PipelineRun& run);
 

@@ -29,14 +29,16 @@ class Planner {
 
   SchedulePlan run() {
     record_created();
-    register_schedule();
-    if (strategy_.cron) {
-      update_pause();
-      if (plan_.ledger.paused.empty()) decide_due_ticks();
-    }
-    start_claimed();
-    trim();
     limit_history();
+    if (!strategy_.unreadable) {
+      register_schedule();
+      if (strategy_.cron) {
+        update_pause();
+        if (plan_.ledger.paused.empty()) decide_due_ticks();
+      }
+      start_claimed();
+    }
+    trim();
     set_wake();
     if (plan_.ledger != in_.ledger) {
       plan_.actions.insert(plan_.actions.begin(), {Verb::WriteLedger, "", "", std::nullopt});
@@ -68,8 +70,15 @@ class Planner {
     }
   }
 
-  /// Claims whose run exists are done.
+  /// Claims whose run exists are done. So are those that were skipped for being too late, or for an
+  /// edit, when the answer to the create and the run itself were not known yet.
   void record_created() {
+    for (const ScheduleRun& run : in_.runs) {
+      if (TickRecord* skipped = run.tick ? only_line_of(*run.tick) : nullptr) {
+        if (run.name != scheduled_run_name(in_.pipeline, *run.tick)) continue;
+        *skipped = {*run.tick, TickOutcome::Created, "", run.name, run.uid, 0};
+      }
+    }
     for (TickRecord& record : plan_.ledger.ticks) {
       if (record.outcome != TickOutcome::Claimed) continue;
       const ScheduleRun* run = find_run(record.run);
@@ -81,6 +90,19 @@ class Planner {
       record.outcome = TickOutcome::Created;
       record.uid = run->uid;
     }
+  }
+
+  /// The line of `tick` alone, if that is Skipped and the only one that is about it.
+  TickRecord* only_line_of(Time tick) {
+    TickRecord* found = nullptr;
+    for (TickRecord& record : plan_.ledger.ticks) {
+      if (record.time != tick) continue;
+      if (found != nullptr || record.outcome != TickOutcome::Skipped || record.count > 1) {
+        return nullptr;
+      }
+      found = &record;
+    }
+    return found;
   }
 
   /// An edited schedule starts afresh: what passed under the old one is past.
@@ -151,6 +173,15 @@ class Planner {
         {tick, TickOutcome::Claimed, "", scheduled_run_name(in_.pipeline, tick), "", 0});
   }
 
+  /// The reason to leave out a tick for being late, whatever follows it; or "".
+  std::string_view too_late(Time tick) const {
+    if (strategy_.starting_deadline) {
+      return later_than(tick, *strategy_.starting_deadline) ? skip::kDeadlineMissed : "";
+    }
+    const bool none = strategy_.catch_up == CatchUp::None;
+    return none && later_than(tick, kOnTime) ? skip::kCatchUpNone : "";
+  }
+
   bool later_than(Time tick, Duration limit) const {
     // In microseconds: nanoseconds would overflow for an absurd clock.
     return in_.now - tick > floor<std::chrono::microseconds>(limit);
@@ -190,16 +221,11 @@ class Planner {
   }
 
   void decide(Time tick, bool batch) {
-    const auto& deadline = strategy_.starting_deadline;
-    if (deadline && later_than(tick, *deadline)) {
-      add_skipped(tick, 1, skip::kDeadlineMissed);
+    if (const auto reason = too_late(tick); !reason.empty()) {
+      add_skipped(tick, 1, reason);
       return;
     }
     const bool missed = batch || later_than(tick, kOnTime);
-    if (strategy_.catch_up == CatchUp::None && !deadline && later_than(tick, kOnTime)) {
-      add_skipped(tick, 1, skip::kCatchUpNone);
-      return;
-    }
     // What catch-up is to make up for waits its turn as a claim; a tick on time does not queue.
     const bool queues = strategy_.catch_up == CatchUp::All && missed;
     if (strategy_.concurrency == ConcurrencyPolicy::Forbid && !queues &&
@@ -219,8 +245,9 @@ class Planner {
     std::vector<TickRecord*> claims;
     for (TickRecord& record : plan_.ledger.ticks) {
       if (record.outcome != TickOutcome::Claimed) continue;
-      if (strategy_.starting_deadline && later_than(record.time, *strategy_.starting_deadline)) {
-        skip_claim(record, skip::kDeadlineMissed);
+      // Creates may have failed for long.
+      if (const auto reason = too_late(record.time); !reason.empty()) {
+        skip_claim(record, reason);
       } else {
         claims.push_back(&record);
       }

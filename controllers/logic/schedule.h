@@ -62,6 +62,8 @@ struct ScheduleStrategy {
   std::string expression;            ///< as written; names the registration
   std::string time_zone;             ///< as written
   std::optional<CronSchedule> cron;  ///< none: no schedule (absent, invalid, or a stream)
+  /// The expression is right, but not its zone or `expire`: nothing fires and nothing is decided.
+  bool unreadable = false;
   TimeZone zone;
   std::optional<Time> expire;
   ConcurrencyPolicy concurrency = ConcurrencyPolicy::Allow;
@@ -111,9 +113,11 @@ struct ScheduleAction {
 
 /// Steps for the shell, and the ledger that follows from them.
 struct SchedulePlan {
-  std::vector<ScheduleAction> actions;  ///< run in order, stop at the first error
-  ScheduleLedger ledger;                ///< equal to the input's when there is nothing to write
-  std::optional<Time> wake;             ///< when time alone changes the plan; none: never
+  /// Run in order, stop at the first error. A DeleteRun that fails holds up nothing: deletes come
+  /// before creates, which a quota may refuse until there is room.
+  std::vector<ScheduleAction> actions;
+  ScheduleLedger ledger;     ///< equal to the input's when there is nothing to write
+  std::optional<Time> wake;  ///< when time alone changes the plan; none: never
 };
 
 /// Plan the next steps. Total: every input has a plan. After CreateRun the run must be visible in

@@ -1,9 +1,11 @@
 #include "controllers/shell/pipeline_reconciler.h"
 
+#include <algorithm>
 #include <set>
 
 #include "controllers/logic/child_check.h"
 #include "controllers/shell/events.h"
+#include "controllers/shell/live.h"
 #include "kubeclient/codec/json_writer.h"
 
 namespace millrace::shell {
@@ -114,6 +116,7 @@ Result<runtime::Outcome> PipelineReconciler::act(const crds::Pipeline& pipeline,
     services_.log.warn("create refused", {kv("controller", "pipeline"), kv("object", key),
                                           kv("child", action.key.name), kv("error", done.error())});
   }
+  std::optional<Error> kept;
   std::string version = pipeline.metadata.resource_version;
   if (plan.status) {
     MR_ASSIGN(ActionResult written, actor_.write_status(crds::Pipeline::kResource, key, version,
@@ -123,15 +126,36 @@ Result<runtime::Outcome> PipelineReconciler::act(const crds::Pipeline& pipeline,
       record_note(services_.events, crds::Pipeline::kResource, pipeline.metadata, note);
     }
   }
+  if (!plan.status) MR_TRY(check_claims(pipeline, plan, stop));
   for (const PipelinePlan::ScheduleStep& step : plan.after) {
     if (step.tick) {
       MR_TRY(create_scheduled(pipeline, version, step, stop));
-    } else {
-      MR_TRY(actor_.perform(step.action, stop));
+      continue;
     }
+    auto done = actor_.perform(step.action, stop);
+    if (done.ok()) continue;
+    // A run that is kept for too long must not hold up the next one.
+    if (step.action.verb != Action::Verb::Delete) return fail(std::move(done).error());
+    services_.log.warn("run not deleted",
+                       {kv("controller", "pipeline"), kv("object", key),
+                        kv("run", step.action.key.name), kv("error", done.error())});
+    kept = std::move(done).error();
   }
+  if (kept) return fail(*std::move(kept));
   if (!plan.recheck) return runtime::Done{};
   return runtime::RequeueAfter{*plan.recheck};
+}
+
+/// Runs of claims that are on record for longer: no write before them tells that the cache is old.
+Result<void> PipelineReconciler::check_claims(const crds::Pipeline& pipeline,
+                                              const PipelinePlan& plan,
+                                              const std::stop_token& stop) const {
+  const auto creates = [](const PipelinePlan::ScheduleStep& step) { return step.tick.has_value(); };
+  if (std::none_of(plan.after.begin(), plan.after.end(), creates)) return {};
+  const LiveReader live(services_.reader, stop);
+  MR_ASSIGN(const auto now, live.find<crds::Pipeline>(api::key_of(pipeline.metadata)));
+  if (now && now->metadata.resource_version == pipeline.metadata.resource_version) return {};
+  return fail(Code::Conflict, "the pipeline has changed since its tick was claimed");
 }
 
 Result<void> PipelineReconciler::create_scheduled(const crds::Pipeline& pipeline,

@@ -47,6 +47,8 @@ class PipelineReconciler final : public runtime::Reconciler {
   std::vector<runtime::Ref<crds::Pipeline>> children_of(const crds::Pipeline& pipeline) const;
   Result<runtime::Outcome> act(const crds::Pipeline& pipeline, const logic::PipelinePlan& plan,
                                const std::stop_token& stop);
+  Result<void> check_claims(const crds::Pipeline& pipeline, const logic::PipelinePlan& plan,
+                            const std::stop_token& stop) const;
   Result<void> create_scheduled(const crds::Pipeline& pipeline, const std::string& version,
                                 const logic::PipelinePlan::ScheduleStep& step,
                                 const std::stop_token& stop);

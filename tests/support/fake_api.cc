@@ -1,6 +1,7 @@
 #include "tests/support/fake_api.h"
 
 #include <algorithm>
+#include <sstream>
 
 namespace millrace::support {
 namespace {
@@ -24,6 +25,16 @@ void merge(codec::Value& target, const codec::Value& patch) {
 std::string text_at(const codec::Value& value, std::initializer_list<std::string_view> path) {
   const codec::Value* found = value.at_path(path);
   return found == nullptr ? std::string() : found->as_string();
+}
+
+/// One operation of a JSON patch: add or replace, of a member by its path.
+void operate(codec::Value& object, const codec::Value& operation) {
+  const std::string verb = text_at(operation, {"op"});
+  MR_CHECK(verb == "add" || verb == "replace");
+  codec::Value* place = &object;
+  std::istringstream path(text_at(operation, {"path"}).substr(1));
+  for (std::string key; std::getline(path, key, '/');) place = &(*place)[key];
+  *place = *operation.find("value");
 }
 
 }  // namespace
@@ -245,7 +256,6 @@ Result<std::string> FakeApi::replace_text(const api::ApiResource& resource, cons
 Result<std::string> FakeApi::patch_text(const api::ApiResource& resource, const ObjectKey& key,
                                         client::PatchType type, std::string_view body,
                                         const client::PatchOptions&, const client::CallOptions&) {
-  MR_CHECK(type == client::PatchType::Merge);
   MR_ASSIGN(const codec::Value patch, codec::Value::parse(body));
   if (auto error = enter({"patch", std::string(resource.plural), key, std::string(body)})) {
     return fail(*error);
@@ -255,11 +265,18 @@ Result<std::string> FakeApi::patch_text(const api::ApiResource& resource, const 
     auto state = state_.lock();
     const auto it = state->objects.find({std::string(resource.plural), key});
     if (it == state->objects.end()) return fail(Code::NotFound, key.str() + " not found");
-    const std::string want = text_at(patch, {"metadata", "resourceVersion"});
-    if (!want.empty() && want != text_at(it->second, {"metadata", "resourceVersion"})) {
+    codec::Value object = it->second;
+    const std::string version = text_at(object, {"metadata", "resourceVersion"});
+    if (type == client::PatchType::Json) {
+      for (const codec::Value& operation : patch.items()) operate(object, operation);
+    } else {
+      MR_CHECK(type == client::PatchType::Merge);
+      merge(object, patch);
+    }
+    if (text_at(object, {"metadata", "resourceVersion"}) != version) {
       return fail(Code::Conflict, key.str() + " was changed");
     }
-    merge(it->second, patch);
+    it->second = std::move(object);
     stamp(*state, it->second);
     answer = it->second.dump();
   }

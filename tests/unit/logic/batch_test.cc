@@ -413,6 +413,46 @@ TEST(PlanBatch, PO_14_MissingPipelineWaits) {
   EXPECT_EQ(w.reason(), "Pending");
 }
 
+TEST(PlanBatch, ATickHasOneRun) {
+  // An operator that was frozen between claim and create wakes up, when the tick's run has ended
+  // and is gone.
+  World w;
+  w.put(kBatchPipeline);
+  const std::string pipeline = w.get<crds::Pipeline>("p").metadata.uid;
+  const auto ledger = [](const std::string& rest) {
+    return R"({"schedule":{"ticks":[{"time":"2026-11-21T10:00:00Z",)" + rest + "}]}}";
+  };
+  const auto add_run = [&](const std::string& name, const std::string& owner, int tick) {
+    w.put(R"({"kind":"PipelineRun","metadata":{"name":")" + name +
+          R"(","labels":{"millrace.dev/tick":")" + std::to_string(1795255200 + tick) +
+          R"("},"ownerReferences":[{"apiVersion":"millrace.dev/v1","kind":"Pipeline","name":"p",
+          "controller":true,"uid":")" +
+          owner + R"("}]},"spec":{"refPipeline":"p"}})");
+  };
+  w.set_status("Pipeline", "p", ledger(R"("outcome":"Created","run":"p-run","uid":"first")"));
+  add_run("p-run", pipeline, 0);
+  w.settle();
+  EXPECT_TRUE(w.names("Job").empty());
+  EXPECT_EQ(w.reason("p-run"), "DuplicateTick");
+  EXPECT_EQ(w.condition("Cancelled", "p-run").status, "True");
+  const std::string message = w.condition("Succeeded", "p-run").message;
+  EXPECT_NE(message.find("2026-11-21T10:00:00Z"), std::string::npos) << message;
+  EXPECT_NE(message.find("first"), std::string::npos) << message;
+
+  add_run("of-another-tick", pipeline, 60);
+  add_run("of-another-pipeline", "elsewhere", 0);
+  w.settle();
+  EXPECT_EQ(w.names("Job").size(), 2u);
+  w.set_status("Pipeline", "p", ledger(R"("outcome":"Claimed","run":"claimed")"));
+  add_run("claimed", pipeline, 0);
+  const std::string own = w.get<crds::PipelineRun>("claimed").metadata.uid;
+  EXPECT_FALSE(w.plan("claimed").actions.empty()) << "it is not on record yet";
+  w.set_status("Pipeline", "p",
+               ledger(R"("outcome":"Created","run":"claimed","uid":")" + own + '"'));
+  w.settle();
+  EXPECT_EQ(w.names("Job").size(), 3u) << "it is the one on record";
+}
+
 TEST(PlanBatch, RefusedCreates) {
   const struct {
     const char* name;

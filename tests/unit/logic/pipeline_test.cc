@@ -292,6 +292,24 @@ TEST(PlanPipeline, ATickIsClaimedThenCreatedThenRecorded) {
   EXPECT_EQ(scene.runs.size(), 1u);
 }
 
+TEST(PlanPipeline, AScheduleSurvivesAZoneThatIsMissingForAWhile) {
+  Scene scene;
+  scene.pipeline.spec.strategy = *codec::decode<crds::Strategy>(
+      R"({"cronExpression":"@every 60s","timeZone":"Europe/Berlin","catchUp":"All"})");
+  scene.settle();
+  const auto anchor = scene.pipeline.status.schedule->anchor;
+  scene.zone_error = "no such time zone";
+  scene.now += 90s;
+  scene.settle();
+  EXPECT_TRUE(scene.runs.empty());
+  EXPECT_EQ(ready(scene).status, "False");
+  scene.zone_error.clear();
+  scene.now += 40s;
+  scene.settle();
+  EXPECT_EQ(scene.pipeline.status.schedule->anchor, anchor);
+  EXPECT_EQ(scene.runs.size(), 2u) << "the tick of that time is made up for";
+}
+
 TEST(PlanPipeline, AGraphHasASchedule) {
   Scene scene(R"({"metadata":{"name":"p","namespace":"n","uid":"pu","resourceVersion":"7"},
     "spec":{"steps":[{"name":"a","http":{"url":"https://a.example"}}],

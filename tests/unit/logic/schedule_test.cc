@@ -470,8 +470,61 @@ TEST(PlanSchedule, DeadlineHoldsForClaimsToo) {
   EXPECT_EQ(lines(plan_schedule(in).ledger), "Skipped 10:05 DeadlineMissed");
 }
 
+TEST(PlanSchedule, AClaimWhoseCreateFailedForLongIsMissedLikeAnyOtherTick) {
+  ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
+  in.ledger = plan_schedule(in).ledger;
+  in.now = clock("10:06");
+  EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "still on time";
+  in.now = clock("10:08");
+  SchedulePlan plan = plan_schedule(in);
+  EXPECT_EQ(steps(plan, in), "write");
+  EXPECT_EQ(lines(plan.ledger), "Skipped 10:05 CatchUpNone");
+  in.ledger = plan.ledger;
+  in.runs = {run_of("10:05")};  // the server had made it all the same
+  plan = plan_schedule(in);
+  EXPECT_EQ(steps(plan, in), "write");
+  EXPECT_EQ(lines(plan.ledger), "Created 10:05");
+  EXPECT_EQ(plan.ledger.ticks[0].uid, in.runs[0].uid);
+
+  in = input(strategy("*/5 * * * *"), "10:05");
+  in.strategy.catch_up = CatchUp::Last;
+  in.ledger = plan_schedule(in).ledger;
+  in.now = clock("10:08");
+  EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "however late";
+}
+
+TEST(PlanSchedule, OldRunsGoBeforeNewOnesCome) {
+  // A quota on runs refuses the create until one is gone.
+  ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
+  in.strategy.successful_runs_limit = 1;
+  in.runs = {run_of("09:55", true), run_of("10:00", true)};
+  EXPECT_EQ(steps(plan_schedule(in), in), "write delete 09:55 create 10:05");
+}
+
+TEST(PlanSchedule, NothingIsForgottenWhileTheZoneCannotBeRead) {
+  ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
+  in.strategy.catch_up = CatchUp::All;
+  const ScheduleStrategy good = in.strategy;
+  in.ledger = plan_schedule(in).ledger;
+  ASSERT_EQ(lines(in.ledger), "Claimed 10:05");
+  in.strategy.cron.reset();
+  in.strategy.unreadable = true;
+  in.now = clock("10:16");
+  SchedulePlan plan = plan_schedule(in);
+  EXPECT_EQ(steps(plan, in), "write");
+  EXPECT_EQ(lines(plan.ledger), "Claimed 10:05");
+  EXPECT_EQ(plan.ledger.next_tick, std::nullopt) << "it is not known";
+  EXPECT_EQ(plan.wake, std::nullopt);
+  in.ledger = plan.ledger;
+  EXPECT_EQ(steps(plan_schedule(in), in), "");
+  in.strategy = good;
+  plan = plan_schedule(in);
+  EXPECT_EQ(steps(plan, in), "write create 10:05 create 10:10 create 10:15");
+}
+
 TEST(PlanSchedule, LedgerStaysBounded) {
   ScheduleInput in = input(strategy("* * * * *"), "10:01");
+  in.strategy.catch_up = CatchUp::All;
   for (int i = 0; i < 500; ++i) {  // creates fail all the time
     in.ledger = plan_schedule(in).ledger;
     in.now += minutes{1};
