@@ -636,6 +636,7 @@ void Operator::Impl::begin_work(int shard) {
   // In this order: what changes from now on is told, what changed before is in the stores.
   const bool first = !working;
   if (first) clock_difference = difference(env.clock);
+  run_reconciler.took_over(env.clock.now());
   {
     const std::lock_guard lock(begun_lock);
     working = true;

@@ -71,10 +71,15 @@ bool starts_runs(const logic::Revision& revision) {
   });
 }
 
-/// A call is begun that the cached run has on record already: this process has just taken over.
-/// Perhaps the answer is on record too by now.
-bool resumes_call(const crds::PipelineRun& run, const RunPlan& plan) {
-  return !plan.calls.empty() && !plan.status && !run.status.conditions.empty();
+/// How far the clock that stamps objects may be ahead of ours.
+constexpr Duration kClockSlack = std::chrono::seconds(2);
+
+/// A call is begun that is on record already, by the run's status or by its creation: this process
+/// has just taken over. Perhaps the answer is on record too by now.
+bool resumes_call(const crds::PipelineRun& run, const RunPlan& plan, Time taken_over) {
+  if (plan.calls.empty() || plan.status) return false;
+  const Time created = run.metadata.creation_timestamp.value_or(taken_over);
+  return !run.status.conditions.empty() || created <= taken_over + kClockSlack;
 }
 
 constexpr Duration kPlaceRecheck = std::chrono::milliseconds(50);
@@ -312,7 +317,8 @@ Result<RunPlan> RunReconciler::plan(Gathered& gathered, const std::stop_token& s
   for (int round = 0; round < kMostRounds; ++round) {
     LiveParts needed = plan.needs_live;
     needed.workload |= !gathered.live.workload &&
-                       (repeats_create(gathered.memory, plan) || resumes_call(*gathered.run, plan));
+                       (repeats_create(gathered.memory, plan) ||
+                        resumes_call(*gathered.run, plan, Time(Time::duration(taken_over_))));
     if (!needed.any() && plan.needs_objects.empty()) return plan;
     if (needed.any()) MR_TRY(gather_live(needed, gathered, stop));
     for (const logic::ObjectRef& ref : plan.needs_objects) {

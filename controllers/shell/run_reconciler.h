@@ -1,6 +1,7 @@
 /// The PipelineRun controller: gather, plan, act.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -29,6 +30,10 @@ class RunReconciler final : public runtime::Reconciler {
 
   Result<runtime::Outcome> reconcile(const ObjectKey& key,
                                      const runtime::ReconcileContext& context) override;
+
+  /// Runs that were made until `now` were somebody else's: their first calls are begun only after a
+  /// live look. Any thread.
+  void took_over(Time now) { taken_over_ = now.time_since_epoch().count(); }
 
   /// Whether new calls of a run may be begun; without it all may. A call that is on record and not
   /// begun is begun by whoever looks at the run next.
@@ -62,6 +67,7 @@ class RunReconciler final : public runtime::Reconciler {
   UserObjects& objects_;
   CallMaker* calls_;  ///< null: this process makes none
   runtime::WorkQueue& queue_;
+  std::atomic<Time::rep> taken_over_{Time::min().time_since_epoch().count()};
   Guarded<std::set<std::string>> deciding_;  ///< groups in which a place is being taken
 };
 
