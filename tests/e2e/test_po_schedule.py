@@ -113,7 +113,7 @@ def test_PO_5_a_tick_makes_a_run_of_the_pipeline(kube, operator):
         assert owner(item) == self_as_owner(parent)
         assert item["spec"]["refPipeline"] == "feed"
         assert "timeout" not in item["spec"] and item["spec"].get("maxRetryCount", 0) == 0
-        # Deviation of the design, 1.6, from the old system: no finalizer, deletion cascades by owners alone.
+        # Other than the old system: no finalizer, deletion cascades by owners alone.
         assert "finalizers" not in item["metadata"]
         kube.wait_run(item["metadata"]["name"])
     assert tick_of(second) - tick_of(first) == datetime.timedelta(seconds=2)

@@ -1,4 +1,4 @@
-"""Stream runs (pipeline-operator item PO-12 and section 5.6) on simulated pods, which keep running until they are told otherwise."""
+"""Stream runs (pipeline-operator item PO-12) on simulated pods, which keep running until they are told otherwise."""
 import json
 import time
 
