@@ -1,5 +1,6 @@
 """Graphs of steps, as a user writes them: conditions, outputs, matrices, retries, approvals, child runs, objects, queues."""
 import json
+import signal
 import subprocess
 import time
 
@@ -506,6 +507,35 @@ def test_a_run_ends_the_same_whenever_the_operator_dies(kube, start_operator, fa
         if not struck:
             break
     assert n > 4  # so many writes there are at least
+
+
+def test_an_operator_that_is_told_to_end_waits_for_its_calls(kube, engine, web, hold):
+    """One answered in time is on record and not sent again; no other call is begun meanwhile, though its step is there to begin."""
+    web.answer("/slow", hold=hold)
+    start(kube, graph([call("slow", f"{web.url}/slow"), call("then", f"{web.url}/then", ["slow"])]))
+    web.wait("/slow")
+    engine.process.send_signal(signal.SIGTERM)
+    engine.wait_log(lambda line: line.get("message") == "waiting for calls under way", "that it waits")
+    hold.set()
+    assert engine.wait_exit() == 0
+    assert step(kube.get("pipelinerun", "r"), "slow")["state"] == "Succeeded"
+    assert not web.seen("/then")
+    engine.start()
+    kube.wait_completed("r", "Succeeded")
+    assert len(web.seen("/slow")) == len(web.seen("/then")) == 1
+
+
+def test_a_call_longer_than_an_operator_waits_is_sent_again_with_the_same_key(kube, start_operator, web, hold):
+    engine = start_operator(kube, config={"http": {"allow": ["127.0.0.0/8"]}}, args=["--drain-timeout", "500ms"])
+    web.answer("/slow", hold=hold)
+    web.answer("/slow")
+    start(kube, graph([call("slow", f"{web.url}/slow")]))
+    web.wait("/slow")
+    assert engine.stop() == 0
+    engine.start()
+    kube.wait_completed("r", "Succeeded")
+    first, second = web.seen("/slow")
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
 
 
 # --- what the API server would say ---
