@@ -70,7 +70,7 @@ class Planner {
     }
   }
 
-  /// Claims whose run exists are done. So are those that were skipped for being too late, or for an
+  /// Claims whose run exists are done. So are those that were skipped, for being late or for an
   /// edit, when the answer to the create and the run itself were not known yet.
   void record_created() {
     for (const ScheduleRun& run : in_.runs) {
@@ -173,15 +173,6 @@ class Planner {
         {tick, TickOutcome::Claimed, "", scheduled_run_name(in_.pipeline, tick), "", 0});
   }
 
-  /// The reason to leave out a tick for being late, whatever follows it; or "".
-  std::string_view too_late(Time tick) const {
-    if (strategy_.starting_deadline) {
-      return later_than(tick, *strategy_.starting_deadline) ? skip::kDeadlineMissed : "";
-    }
-    const bool none = strategy_.catch_up == CatchUp::None;
-    return none && later_than(tick, kOnTime) ? skip::kCatchUpNone : "";
-  }
-
   bool later_than(Time tick, Duration limit) const {
     // In microseconds: nanoseconds would overflow for an absurd clock.
     return in_.now - tick > floor<std::chrono::microseconds>(limit);
@@ -221,11 +212,16 @@ class Planner {
   }
 
   void decide(Time tick, bool batch) {
-    if (const auto reason = too_late(tick); !reason.empty()) {
-      add_skipped(tick, 1, reason);
+    const auto& deadline = strategy_.starting_deadline;
+    if (deadline && later_than(tick, *deadline)) {
+      add_skipped(tick, 1, skip::kDeadlineMissed);
       return;
     }
     const bool missed = batch || later_than(tick, kOnTime);
+    if (strategy_.catch_up == CatchUp::None && !deadline && later_than(tick, kOnTime)) {
+      add_skipped(tick, 1, skip::kCatchUpNone);
+      return;
+    }
     // What catch-up is to make up for waits its turn as a claim; a tick on time does not queue.
     const bool queues = strategy_.catch_up == CatchUp::All && missed;
     if (strategy_.concurrency == ConcurrencyPolicy::Forbid && !queues &&
@@ -245,9 +241,8 @@ class Planner {
     std::vector<TickRecord*> claims;
     for (TickRecord& record : plan_.ledger.ticks) {
       if (record.outcome != TickOutcome::Claimed) continue;
-      // Creates may have failed for long.
-      if (const auto reason = too_late(record.time); !reason.empty()) {
-        skip_claim(record, reason);
+      if (strategy_.starting_deadline && later_than(record.time, *strategy_.starting_deadline)) {
+        skip_claim(record, skip::kDeadlineMissed);
       } else {
         claims.push_back(&record);
       }
@@ -255,6 +250,7 @@ class Planner {
     if (claims.empty()) return;
     std::sort(claims.begin(), claims.end(),
               [](const TickRecord* a, const TickRecord* b) { return a->time < b->time; });
+    if (strategy_.catch_up != CatchUp::All) drop_piled_up(claims);
     switch (strategy_.concurrency) {
       case ConcurrencyPolicy::Allow:
         break;
@@ -273,6 +269,16 @@ class Planner {
     for (const TickRecord* claim : claims) {
       plan_.actions.push_back({Verb::CreateRun, claim->run, "", claim->time});
     }
+  }
+
+  /// Creates have failed for long: of the late claims only the last one starts, as of missed ticks.
+  void drop_piled_up(std::vector<TickRecord*>& claims) {
+    const TickRecord* last = claims.back();
+    std::erase_if(claims, [&](TickRecord* claim) {
+      if (claim == last || !later_than(claim->time, kOnTime)) return false;
+      skip_claim(*claim, reason_to_leave_out());
+      return true;
+    });
   }
 
   void cancel_active() {

@@ -470,27 +470,38 @@ TEST(PlanSchedule, DeadlineHoldsForClaimsToo) {
   EXPECT_EQ(lines(plan_schedule(in).ledger), "Skipped 10:05 DeadlineMissed");
 }
 
-TEST(PlanSchedule, AClaimWhoseCreateFailedForLongIsMissedLikeAnyOtherTick) {
+TEST(PlanSchedule, WhatPiledUpWhileCreatesFailedDoesNotStartAllAtOnce) {
+  const struct {
+    CatchUp catch_up;
+    const char* want_steps;
+    const char* want_lines;
+  } cases[] = {
+      {CatchUp::None, "write create 10:10", "Skipped 10:05 CatchUpNone; Claimed 10:10"},
+      {CatchUp::Last, "write create 10:10", "Skipped 10:05 CatchUpLast; Claimed 10:10"},
+      {CatchUp::All, "write create 10:05 create 10:10", "Claimed 10:05; Claimed 10:10"},
+  };
+  for (const auto& c : cases) {
+    ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
+    in.strategy.catch_up = c.catch_up;
+    in.ledger = plan_schedule(in).ledger;
+    in.now = clock("10:09");
+    EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "the last one, however late";
+    in.now = clock("10:10");
+    const SchedulePlan plan = plan_schedule(in);
+    EXPECT_EQ(steps(plan, in), c.want_steps);
+    EXPECT_EQ(lines(plan.ledger), c.want_lines);
+  }
+}
+
+TEST(PlanSchedule, ASkippedTickWhoseRunTurnsUpIsCreated) {
   ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
   in.ledger = plan_schedule(in).ledger;
-  in.now = clock("10:06");
-  EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "still on time";
-  in.now = clock("10:08");
-  SchedulePlan plan = plan_schedule(in);
-  EXPECT_EQ(steps(plan, in), "write");
-  EXPECT_EQ(lines(plan.ledger), "Skipped 10:05 CatchUpNone");
-  in.ledger = plan.ledger;
-  in.runs = {run_of("10:05")};  // the server had made it all the same
-  plan = plan_schedule(in);
-  EXPECT_EQ(steps(plan, in), "write");
-  EXPECT_EQ(lines(plan.ledger), "Created 10:05");
-  EXPECT_EQ(plan.ledger.ticks[0].uid, in.runs[0].uid);
-
-  in = input(strategy("*/5 * * * *"), "10:05");
-  in.strategy.catch_up = CatchUp::Last;
+  in.now = clock("10:10");  // the create of 10:05 has timed out since
   in.ledger = plan_schedule(in).ledger;
-  in.now = clock("10:08");
-  EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "however late";
+  in.runs = {run_of("10:05")};  // the server had made it all the same
+  const SchedulePlan plan = plan_schedule(in);
+  EXPECT_EQ(lines(plan.ledger), "Created 10:05; Claimed 10:10");
+  EXPECT_EQ(plan.ledger.ticks[0].uid, in.runs[0].uid);
 }
 
 TEST(PlanSchedule, OldRunsGoBeforeNewOnesCome) {
