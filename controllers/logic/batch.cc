@@ -422,7 +422,10 @@ RunPlan plan_batch(const RunInput& input, const Revision& revision) {
   const Batch b{input, revision, attempt};
   if (auto plan = take_over(b)) return *std::move(plan);
   const api::Job* job = attempt.job;
-  if (attempt.succeeded != nullptr || (job != nullptr && is_complete(*job))) return succeed(b);
+  const bool complete = job != nullptr && is_complete(*job);
+  // A cache that lags may not have the pod yet, which says where the steps ran and how they ended.
+  if (complete && attempt.succeeded == nullptr && !input.live.workload) return ask_live(kWorkload);
+  if (complete || attempt.succeeded != nullptr) return succeed(b);
   if (job != nullptr && !job->metadata.annotation(kStopAnnotation).empty()) {
     return plan_ordered_stop(b);
   }

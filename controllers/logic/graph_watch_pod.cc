@@ -92,7 +92,7 @@ void Graph::succeed_pod(Unit& unit, const PodStep& step, const Attempt& attempt,
       }
       state.outputs = *std::move(outputs);
     }
-  } else if (step.outputs && !ask_workload()) {
+  } else if (!ask_workload() && step.outputs) {  // a cache that lags may not have the pod yet
     state.outputs = Value::object();
   }
   if (state.outputs.is_object() && state.outputs.empty()) state.outputs = Value();

@@ -413,6 +413,20 @@ TEST(PlanBatch, PO_14_MissingPipelineWaits) {
   EXPECT_EQ(w.reason(), "Pending");
 }
 
+TEST(PlanBatch, AJobThatIsCompleteWithoutItsPodIsLookedAtLive) {
+  World w = started();
+  const std::string pod = w.only_pod();
+  w.succeed_pod(pod);
+  w.set_status("Job", w.names("Job").front(),
+               R"({"conditions":[{"type":"Complete","status":"True"}]})");
+  const int before = w.reads;
+  EXPECT_TRUE(w.plan("r").status);
+  EXPECT_EQ(w.reads, before) << "the pod is known";
+  w.erase("Pod", pod);
+  EXPECT_TRUE(w.plan("r").status) << "and if the server has none either, so be it";
+  EXPECT_EQ(w.reads, before + 1);
+}
+
 TEST(PlanBatch, ATickHasOneRun) {
   // An operator that was frozen between claim and create wakes up, when the tick's run has ended
   // and is gone.
