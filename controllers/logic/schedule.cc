@@ -273,12 +273,15 @@ class Planner {
 
   /// Creates have failed for long: of the late claims only the last one starts, as of missed ticks.
   void drop_piled_up(std::vector<TickRecord*>& claims) {
-    const TickRecord* last = claims.back();
-    std::erase_if(claims, [&](TickRecord* claim) {
-      if (claim == last || !later_than(claim->time, kOnTime)) return false;
-      skip_claim(*claim, reason_to_leave_out());
-      return true;
+    const auto on_time = std::find_if(claims.begin(), claims.end(), [&](const TickRecord* claim) {
+      return !later_than(claim->time, kOnTime);
     });
+    if (on_time == claims.begin()) return;
+    const auto last_late = on_time - 1;
+    for (auto claim = claims.begin(); claim != last_late; ++claim) {
+      skip_claim(**claim, reason_to_leave_out());
+    }
+    claims.erase(claims.begin(), last_late);
   }
 
   void cancel_active() {

@@ -476,18 +476,25 @@ TEST(PlanSchedule, WhatPiledUpWhileCreatesFailedDoesNotStartAllAtOnce) {
     const char* want_steps;
     const char* want_lines;
   } cases[] = {
-      {CatchUp::None, "write create 10:10", "Skipped 10:05 CatchUpNone; Claimed 10:10"},
-      {CatchUp::Last, "write create 10:10", "Skipped 10:05 CatchUpLast; Claimed 10:10"},
-      {CatchUp::All, "write create 10:05 create 10:10", "Claimed 10:05; Claimed 10:10"},
+      {CatchUp::None, "write create 10:10 create 10:15",
+       "Skipped 10:05 CatchUpNone; Claimed 10:10; Claimed 10:15"},
+      {CatchUp::Last, "write create 10:10 create 10:15",
+       "Skipped 10:05 CatchUpLast; Claimed 10:10; Claimed 10:15"},
+      {CatchUp::All, "write create 10:05 create 10:10 create 10:15",
+       "Claimed 10:05; Claimed 10:10; Claimed 10:15"},
   };
   for (const auto& c : cases) {
     ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
     in.strategy.catch_up = c.catch_up;
     in.ledger = plan_schedule(in).ledger;
     in.now = clock("10:09");
-    EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "the last one, however late";
+    EXPECT_EQ(steps(plan_schedule(in), in), "create 10:05") << "however late";
     in.now = clock("10:10");
-    const SchedulePlan plan = plan_schedule(in);
+    SchedulePlan plan = plan_schedule(in);
+    EXPECT_EQ(steps(plan, in), "write create 10:05 create 10:10");
+    in.ledger = plan.ledger;
+    in.now = clock("10:15");
+    plan = plan_schedule(in);
     EXPECT_EQ(steps(plan, in), c.want_steps);
     EXPECT_EQ(lines(plan.ledger), c.want_lines);
   }
@@ -496,11 +503,14 @@ TEST(PlanSchedule, WhatPiledUpWhileCreatesFailedDoesNotStartAllAtOnce) {
 TEST(PlanSchedule, ASkippedTickWhoseRunTurnsUpIsCreated) {
   ScheduleInput in = input(strategy("*/5 * * * *"), "10:05");
   in.ledger = plan_schedule(in).ledger;
-  in.now = clock("10:10");  // the create of 10:05 has timed out since
-  in.ledger = plan_schedule(in).ledger;
+  for (const char* now : {"10:10", "10:15"}) {  // the create of 10:05 has timed out
+    in.now = clock(now);
+    in.ledger = plan_schedule(in).ledger;
+  }
+  ASSERT_EQ(lines(in.ledger), "Skipped 10:05 CatchUpNone; Claimed 10:10; Claimed 10:15");
   in.runs = {run_of("10:05")};  // the server had made it all the same
   const SchedulePlan plan = plan_schedule(in);
-  EXPECT_EQ(lines(plan.ledger), "Created 10:05; Claimed 10:10");
+  EXPECT_EQ(lines(plan.ledger), "Created 10:05; Claimed 10:10; Claimed 10:15");
   EXPECT_EQ(plan.ledger.ticks[0].uid, in.runs[0].uid);
 }
 
