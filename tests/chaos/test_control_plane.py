@@ -8,6 +8,9 @@ from auditor import is_true
 from test_operator import LEASE, holder
 
 LEASE_LOST = ["lease is lost", "lease lost"]
+# Longer than a call's timeout (30 s), and shorter than a node's grace (50 s, from its last heartbeat, up to 10 s before): past that its pods are marked
+# as not ready, which the simulated node never takes back.
+LONG = (32.0, 36.0)
 
 
 def past_a_call(arena):
@@ -69,7 +72,7 @@ def test_api_server_paused(arena):
         arena.at(arena.rng.uniform(0.3, 3.0))
         before = len(given_up(operator))
         with paused(arena, server):
-            arena.last(arena.rng.uniform(36.0, 44.0))
+            arena.last(arena.rng.uniform(*LONG))
         assert len(given_up(operator)) > before, "the operator has given up no call"
     else:
         moment = 0.0
@@ -124,7 +127,7 @@ def test_etcd_paused_then_compacted(arena):
         if long:
             assert operator.wait_exit(30) != 0, "who cannot renew its Lease ends, to be started anew"
             arena.keep()
-        arena.last(arena.rng.uniform(26.0, 34.0) if long else arena.rng.uniform(2.0, 6.0))
+        arena.last(arena.rng.uniform(16.0, 22.0) if long else arena.rng.uniform(2.0, 6.0))
     arena.recorder.wait(lambda: operator.http("/readyz")[0] == 200, "the operator has its caches", describe=operator.tail)
     arena.last(arena.rng.uniform(0.0, 1.0))
     wait_under_way(arena)
