@@ -240,6 +240,12 @@ def _run_kept(before, after, graph):
     return complaints
 
 
+def _says_whose_it_is(history, run, job_name):
+    """Whether a pod of the Job bears the run's UID; somebody may have taken that away from it, and the run knows it no more."""
+    jobs = [one.uid for one in history.by_kind["jobs"] if name_of(one.item) == job_name]
+    return any(label(pod, RUN_UID) == run["metadata"]["uid"] for uid in jobs for pod in history.pods_of(uid))
+
+
 def true_to_the_pods(history):
     """A step that succeeded has a pod in which its container ended with 0, and says which; one that failed has not. The same of Jobs."""
     complaints = []
@@ -252,7 +258,7 @@ def true_to_the_pods(history):
             for step in (run.get("status") or {}).get("stepStates") or []:
                 if step.get("podName"):
                     complaints += _step_true(name_of(run), step, pods.get(step["podName"], []))
-                elif step["state"] == "Succeeded" and step.get("jobName"):
+                elif step["state"] == "Succeeded" and step.get("jobName") and _says_whose_it_is(history, run, step["jobName"]):
                     complaints.append(f"run {name_of(run)}: step {step['name']} succeeded, and nobody knows in which pod of {step['jobName']}")
     for job in (history.last[one.uid] for one in history.by_kind["jobs"]):
         if forged(job.item) or not label(job.item, RUN_UID):

@@ -177,6 +177,9 @@ def test_a_status_that_is_not_true_is_found():
     assert complaints(*GOOD[:4], pod(phase="Failed", code=3), job(end="Failed"), a_run([step("Failed", reason="Fail")], "False", "StepFailed")) == {}
     unknown = {"name": "a", "state": "Succeeded", "attempt": 1, "jobName": "j"}
     assert "true_to_the_pods" in complaints(*GOOD[:-1], a_run([unknown], "True")), "in a Job, and in no pod of it"
+    relabelled = pod(phase="Succeeded", code=0)
+    relabelled["metadata"]["labels"]["millrace.dev/run-uid"] = "run-2"
+    assert "true_to_the_pods" not in complaints(*GOOD[:-1], relabelled, a_run([unknown], "True")), "somebody gave the pod to another run"
 
 
 def test_a_success_that_is_said_too_early_is_found():
