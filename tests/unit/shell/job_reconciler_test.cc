@@ -4,31 +4,13 @@
 
 #include "controllers/logic/job_many.h"
 #include "controllers/logic/names.h"
-#include "controllers/shell/trim.h"
-#include "kubeclient/base/log.h"
-#include "kubeclient/base/metrics.h"
-#include "kubeclient/codec/json_reader.h"
-#include "kubeclient/runtime/event_recorder.h"
 #include "kubeclient/runtime/work_queue.h"
-#include "tests/support/fake_api.h"
+#include "tests/unit/shell/shell_bed.h"
 
 namespace millrace::shell {
 namespace {
 
 using codec::Value;
-
-template <class T>
-runtime::Ref<T> decode(const Value& object) {
-  auto decoded = codec::decode<T>(object.dump());
-  MR_CHECK(decoded.ok());
-  trim(*decoded);
-  return std::make_shared<const T>(*std::move(decoded));
-}
-
-class Nowhere final : public LogSink {
- public:
-  void write(const std::string&) override {}
-};
 
 logic::Config alone() {
   logic::Config config;
@@ -40,13 +22,13 @@ const char* const kOnePod =
     R"("managedBy":"millrace.dev/job-controller","backoffLimit":0,"completions":1,"parallelism":1,)";
 
 /// A Job controller over a fake API; its caches hold what a test puts there and our own writes.
-class Bed final : public WriteObserver {
+class Bed final : public ShellBed {
  public:
-  Bed() { pods.add_index(kByOwnerUid, by_owner_uid<api::Pod>); }
+  Bed() : ShellBed(alone()) { pods.add_index(kByOwnerUid, by_owner_uid<api::Pod>); }
 
   std::optional<Version> wrote(const api::ApiResource& resource, const std::string& json) override {
-    if (resource == api::Job::kResource) jobs.put(decode<api::Job>(*Value::parse(json)));
-    if (resource == api::Pod::kResource) pods.put(decode<api::Pod>(*Value::parse(json)));
+    if (resource == api::Job::kResource) jobs.put(as_cached<api::Job>(*Value::parse(json)));
+    if (resource == api::Pod::kResource) pods.put(as_cached<api::Pod>(*Value::parse(json)));
     return std::nullopt;
   }
 
@@ -76,44 +58,27 @@ class Bed final : public WriteObserver {
           *Value::parse(R"([{"type":"Completed","status":"True","reason":"Cancelled"}])");
     }
     api.store("pipelineruns", run);
-    if (cached) runs.put(decode<crds::PipelineRun>(api.stored("pipelineruns", {"ns", "r"})));
+    if (cached) runs.put(as_cached<crds::PipelineRun>(api.stored("pipelineruns", {"ns", "r"})));
   }
-  void cache_job() { jobs.put(decode<api::Job>(api.stored("jobs", {"ns", "j"}))); }
+  void cache_job() { jobs.put(as_cached<api::Job>(api.stored("jobs", {"ns", "j"}))); }
 
   /// The kubelet reports.
   void set_phase(const std::string& pod, const std::string& phase) {
     Value object = api.stored("pods", {"ns", pod});
     object["status"]["phase"] = phase;
     api.store("pods", std::move(object));
-    pods.put(decode<api::Pod>(api.stored("pods", {"ns", pod})));
+    pods.put(as_cached<api::Pod>(api.stored("pods", {"ns", pod})));
   }
 
   Result<runtime::Outcome> reconcile() { return reconciler.reconcile({"ns", "j"}, {{}, log, "1"}); }
-  api::Job::JobStatus status() { return decode<api::Job>(api.stored("jobs", {"ns", "j"}))->status; }
+  api::Job::JobStatus status() {
+    return as_cached<api::Job>(api.stored("jobs", {"ns", "j"}))->status;
+  }
   std::string last_condition() {
     const auto now = status();
     return now.conditions.empty() ? "" : now.conditions.back().type;
   }
 
-  support::ManualClock clock;
-  support::SteppingPause pause{clock};
-  support::FakeApi api{clock};
-  MetricsRegistry metrics;
-  Nowhere sink;
-  Logger log{sink};
-  runtime::Env env{clock, pause, metrics, log};
-  runtime::EventRecorder events{api, {}, env};
-  runtime::Store<crds::Pipeline> pipelines;
-  runtime::Store<crds::PipelineRun> runs;
-  runtime::Store<api::Job> jobs;
-  runtime::Store<api::Pod> pods;
-  runtime::Store<api::Deployment> deployments;
-  runtime::Store<api::Service> services_store;
-  runtime::Store<api::ControllerRevision> revisions;
-  Caches caches{pipelines, runs, jobs, pods, deployments, services_store, revisions};
-  ProgressBudget progress{clock};
-  Services services{api, clock, log, metrics, events, alone(), progress};
-  Actor actor{api, api, *this};
   Memory<JobMemory> memory;
   Memory<RunMemory> run_memory;
   runtime::WorkQueue run_queue{{.name = "run"}, clock, metrics};
@@ -217,7 +182,7 @@ TEST(JobReconciler, APodThatLeftTheCacheForGoodIsReadLive) {
     Bed after;  // the same API, as a new process finds it
     after.api.store("jobs", bed.api.stored("jobs", {"ns", "j"}));
     after.api.store("pods", bed.api.stored("pods", {"ns", name}));
-    const auto pod = decode<api::Pod>(after.api.stored("pods", {"ns", name}));
+    const auto pod = as_cached<api::Pod>(after.api.stored("pods", {"ns", name}));
     after.pods.replace("", {pod}, api::version_number(pod->metadata.resource_version),
                        runtime::ReplaceMode::KeepNewer);
     after.pods.drop({"ns", name});

@@ -2,14 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include "controllers/shell/trim.h"
-#include "kubeclient/base/log.h"
-#include "kubeclient/base/metrics.h"
 #include "kubeclient/base/time_format.h"
-#include "kubeclient/codec/json_reader.h"
-#include "kubeclient/runtime/event_recorder.h"
 #include "kubeclient/runtime/work_queue.h"
-#include "tests/support/fake_api.h"
+#include "tests/unit/shell/shell_bed.h"
 
 namespace millrace::shell {
 namespace {
@@ -19,22 +14,9 @@ using support::error_of;
 
 const ObjectKey kKey{"ns", "p"};
 
-template <class T>
-runtime::Ref<T> decode(const Value& object) {
-  auto decoded = codec::decode<T>(object.dump());
-  MR_CHECK(decoded.ok());
-  trim(*decoded);
-  return std::make_shared<const T>(*std::move(decoded));
-}
-
-class Nowhere final : public LogSink {
- public:
-  void write(const std::string&) override {}
-};
-
 /// The Pipeline "p" with an hourly schedule that is registered, over a fake API; the caches hold
 /// what a test puts there and our own writes.
-class Bed final : public WriteObserver {
+class Bed final : public ShellBed {
  public:
   explicit Bed(const std::string& strategy = "") {
     runs.add_index(kByPipeline, [](const crds::PipelineRun& run) {
@@ -52,28 +34,28 @@ class Bed final : public WriteObserver {
 
   std::optional<Version> wrote(const api::ApiResource& resource, const std::string& json) override {
     if (resource == crds::Pipeline::kResource) {
-      pipelines.put(decode<crds::Pipeline>(*Value::parse(json)));
+      pipelines.put(as_cached<crds::Pipeline>(*Value::parse(json)));
     } else if (resource == crds::PipelineRun::kResource) {
-      runs.put(decode<crds::PipelineRun>(*Value::parse(json)));
+      runs.put(as_cached<crds::PipelineRun>(*Value::parse(json)));
     } else if (resource == api::ControllerRevision::kResource) {
-      revisions.put(decode<api::ControllerRevision>(*Value::parse(json)));
+      revisions.put(as_cached<api::ControllerRevision>(*Value::parse(json)));
     }
     return std::nullopt;
   }
   /// The watch catches up.
-  void cache() { pipelines.put(decode<crds::Pipeline>(api.stored("pipelines", kKey))); }
+  void cache() { pipelines.put(as_cached<crds::Pipeline>(api.stored("pipelines", kKey))); }
 
   /// A run of an earlier tick has ended well.
   void add_ended_run() {
     api.store("pipelineruns", *Value::parse(R"({"metadata":{"name":"old","namespace":"ns",
         "uid":"ou","labels":{"millrace.dev/tick":"1"}},"spec":{"refPipeline":"p"},"status":{
         "conditions":[{"type":"Completed","status":"True"},{"type":"Succeeded","status":"True"}]}})"));
-    runs.put(decode<crds::PipelineRun>(api.stored("pipelineruns", {"ns", "old"})));
+    runs.put(as_cached<crds::PipelineRun>(api.stored("pipelineruns", {"ns", "old"})));
   }
 
   Result<runtime::Outcome> reconcile() { return reconciler.reconcile(kKey, {{}, log, "1"}); }
   crds::TickRecord tick() const {
-    return decode<crds::Pipeline>(api.stored("pipelines", kKey))->status.schedule->ticks.back();
+    return as_cached<crds::Pipeline>(api.stored("pipelines", kKey))->status.schedule->ticks.back();
   }
   std::size_t made() const {
     std::size_t count = 0;
@@ -81,25 +63,6 @@ class Bed final : public WriteObserver {
     return count;
   }
 
-  support::ManualClock clock;
-  support::SteppingPause pause{clock};
-  support::FakeApi api{clock};
-  MetricsRegistry metrics;
-  Nowhere sink;
-  Logger log{sink};
-  runtime::Env env{clock, pause, metrics, log};
-  runtime::EventRecorder events{api, {}, env};
-  runtime::Store<crds::Pipeline> pipelines;
-  runtime::Store<crds::PipelineRun> runs;
-  runtime::Store<api::Job> jobs;
-  runtime::Store<api::Pod> pods;
-  runtime::Store<api::Deployment> deployments;
-  runtime::Store<api::Service> services_store;
-  runtime::Store<api::ControllerRevision> revisions;
-  Caches caches{pipelines, runs, jobs, pods, deployments, services_store, revisions};
-  ProgressBudget progress{clock};
-  Services services{api, clock, log, metrics, events, {}, progress};
-  Actor actor{api, api, *this};
   Memory<PipelineMemory> memory;
   RevisionCache revision_cache;
   ZoneFiles zones;

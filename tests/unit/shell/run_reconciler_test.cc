@@ -2,15 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include "controllers/shell/trim.h"
-#include "kubeclient/base/log.h"
-#include "kubeclient/base/metrics.h"
 #include "kubeclient/base/time_format.h"
-#include "kubeclient/codec/json_reader.h"
-#include "kubeclient/runtime/event_recorder.h"
 #include "kubeclient/runtime/work_queue.h"
-#include "tests/support/fake_api.h"
 #include "tests/unit/shell/fake_calls.h"
+#include "tests/unit/shell/shell_bed.h"
 
 namespace millrace::shell {
 namespace {
@@ -18,36 +13,23 @@ namespace {
 using codec::Value;
 using namespace std::chrono_literals;
 
-template <class T>
-runtime::Ref<T> decode(const Value& object) {
-  auto decoded = codec::decode<T>(object.dump());
-  MR_CHECK(decoded.ok());
-  trim(*decoded);
-  return std::make_shared<const T>(*std::move(decoded));
-}
-
-class Nowhere final : public LogSink {
- public:
-  void write(const std::string&) override {}
-};
-
 /// Runs that the gateway makes, of a pipeline of one call; over a fake API.
-class Bed final : public WriteObserver {
+class Bed final : public ShellBed {
  public:
   Bed() {
     runs.add_index(kByOwnerUid, by_owner_uid<crds::PipelineRun>);
     jobs.add_index(kByRunUid, by_run_uid<api::Job>);
     pods.add_index(kByRunUid, by_run_uid<api::Pod>);
-    pipelines.put(decode<crds::Pipeline>(*Value::parse(R"({"metadata":{"name":"p",
+    pipelines.put(as_cached<crds::Pipeline>(*Value::parse(R"({"metadata":{"name":"p",
         "namespace":"ns","uid":"pu","resourceVersion":"1"},"spec":{
         "steps":[{"name":"a","http":{"url":"https://a.example"}}]}})")));
   }
 
   std::optional<Version> wrote(const api::ApiResource& resource, const std::string& json) override {
     if (resource == crds::PipelineRun::kResource) {
-      runs.put(decode<crds::PipelineRun>(*Value::parse(json)));
+      runs.put(as_cached<crds::PipelineRun>(*Value::parse(json)));
     } else if (resource == api::ControllerRevision::kResource) {
-      revisions.put(decode<api::ControllerRevision>(*Value::parse(json)));
+      revisions.put(as_cached<api::ControllerRevision>(*Value::parse(json)));
     }
     return std::nullopt;
   }
@@ -63,7 +45,7 @@ class Bed final : public WriteObserver {
                       R"("},"ownerReferences":[{
         "apiVersion":"millrace.dev/v1","kind":"Pipeline","name":"p","uid":"pu","controller":true}]},
         "spec":{"refPipeline":"p","trigger":{"body":{}}}})"));
-    runs.put(decode<crds::PipelineRun>(api.stored("pipelineruns", {"ns", name})));
+    runs.put(as_cached<crds::PipelineRun>(api.stored("pipelineruns", {"ns", name})));
   }
   /// Another operator has the answer on record; our watch lags.
   void end_elsewhere(const std::string& name) {
@@ -77,25 +59,6 @@ class Bed final : public WriteObserver {
     return reconciler.reconcile({"ns", name}, {{}, log, "1"});
   }
 
-  support::ManualClock clock;
-  support::SteppingPause pause{clock};
-  support::FakeApi api{clock};
-  MetricsRegistry metrics;
-  Nowhere sink;
-  Logger log{sink};
-  runtime::Env env{clock, pause, metrics, log};
-  runtime::EventRecorder events{api, {}, env};
-  runtime::Store<crds::Pipeline> pipelines;
-  runtime::Store<crds::PipelineRun> runs;
-  runtime::Store<api::Job> jobs;
-  runtime::Store<api::Pod> pods;
-  runtime::Store<api::Deployment> deployments;
-  runtime::Store<api::Service> services_store;
-  runtime::Store<api::ControllerRevision> revisions;
-  Caches caches{pipelines, runs, jobs, pods, deployments, services_store, revisions};
-  ProgressBudget progress{clock};
-  Services services{api, clock, log, metrics, events, {}, progress};
-  Actor actor{api, api, *this};
   Memory<RunMemory> memory;
   RevisionCache revision_cache;
   UserObjects objects{api, api};
